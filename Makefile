@@ -1,0 +1,45 @@
+# Everything here sets up what it needs; nothing but python3 (3.11 or newer), pip, git and make is expected.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+$(VENV)/.ready: constraints.txt pyproject.toml dev/bootstrap.py
+	$(PYTHON) dev/bootstrap.py $(VENV) constraints.txt
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make the virtual environment
+
+.PHONY: demo
+demo: setup ## Run the example DAGs in a real Airflow against the sandbox
+	$(RUN) dev/demo.py
+
+.PHONY: test
+test: check ## Check, and run all tests with coverage
+	$(RUN) -m coverage erase
+	$(RUN) -m coverage run -m pytest
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
+
+.PHONY: check
+check: setup ## Lint, check formatting and types
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+.PHONY: bench
+bench: setup ## Measure import and calls against what one would write instead
+	$(RUN) -m benchmarks
+
+.PHONY: lock
+lock: ## Renew constraints.txt (for maintainers; needs uv)
+	uv pip compile pyproject.toml --extra sandbox --group dev --universal --no-header --no-annotate \
+		--python-version 3.11 --upgrade --output-file constraints.txt
+
+.PHONY: clean
+clean: ## Remove everything that the commands above have made
+	rm -rf $(VENV) .venv-* .airflow-* .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,215 @@
+"""One API call: one or more attempts, and one end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+from tenacity import RetryCallState
+
+from airflow_aitronos._compat import AirflowFailException
+from airflow_aitronos.client.clock import Clock, Deadline
+from airflow_aitronos.client.envelope import Expected, read_reply
+from airflow_aitronos.client.messages import CallFacts, attempt_line, done_line, error_text
+from airflow_aitronos.client.operation import Done, Operation
+from airflow_aitronos.client.reply import Failure
+from airflow_aitronos.client.retry import Patience, last_outcome, retrying, sleep_until_cancelled
+from airflow_aitronos.client.safe_text import optional_text
+from airflow_aitronos.client.settings import Settings
+from airflow_aitronos.client.transport import Request, Transport
+from airflow_aitronos.exceptions import (
+    AitronosCancelledError,
+    AitronosError,
+    AitronosNetworkError,
+    AitronosUnsafeToRepeatError,
+)
+
+
+class Log(Protocol):
+    """What a call needs of a logger: Airflow's takes positional arguments for ``%s`` only."""
+
+    def info(self, event: Any, *args: Any) -> Any:
+        """Log what went well."""
+
+    def warning(self, event: Any, *args: Any) -> Any:
+        """Log what a person may want to know."""
+
+    def error(self, event: Any, *args: Any) -> Any:
+        """Log how a call failed."""
+
+
+class Client:
+    """
+    Make calls through one connection.
+
+    :param settings: of the connection.
+    :param log: gets one line for each failed attempt and one for the end of each call.
+    :param mask_secret: tells Airflow of a secret that has to be masked in logs.
+    :param is_cancelled: whether the task was told to stop; nothing is sent from then on.
+    :param clock: what time is measured with and waited on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        log: Log,
+        mask_secret: Callable[[str], None],
+        is_cancelled: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self.log = log
+        self.is_cancelled = is_cancelled
+        self.clock = clock
+        self.transport = Transport(settings, mask_secret=mask_secret)
+
+    def call(self, operation: Operation) -> Any:
+        """
+        Carry out an operation.
+
+        :param operation: what to send and what its replies mean.
+        :return: plain JSON-ready data.
+        :raises AitronosError: one of its subclasses says how the call ended.
+        """
+        return _Call(self, operation).run()
+
+    def close(self) -> None:
+        """Close all connections; the next call opens new ones."""
+        self.transport.close()
+
+
+class _Call:
+    """
+    One call, and what is known of it so far.
+
+    :param client: makes the call.
+    :param operation: what to send and what its replies mean.
+    """
+
+    def __init__(self, client: Client, operation: Operation) -> None:
+        self._client = client
+        self._operation = operation
+        self._mask = client.settings.auth.mask
+        self._deadline = Deadline(client.settings.total_timeout, client.clock)
+        self._patience = Patience(client.settings, self._deadline, client.is_cancelled)
+        self._attempts = 0
+        self._reported = 0
+        self._ambiguous = False
+        self._request_id: str | None = None
+
+    def run(self) -> Any:
+        """Make the attempts, log the end, return the value or raise the error."""
+        outcome = self._judge(self._attempt_until_settled())
+        if self._client.is_cancelled():
+            outcome = self._stopped(outcome)
+        if isinstance(outcome, Failure):
+            raise self._error(outcome)
+        line = done_line(self._facts(), outcome.summary, self._request_id)
+        (self._client.log.warning if outcome.warning else self._client.log.info)("%s", line)
+        return outcome.value
+
+    def _judge(self, answer: dict[str, Any] | Failure) -> Done | Failure:
+        """Return what the last answer means for this operation."""
+        judged = (
+            answer
+            if isinstance(answer, Failure)
+            else self._operation.done(answer, ambiguous=self._ambiguous, mask=self._mask)
+        )
+        if isinstance(judged, Done):
+            return judged
+        self._report(judged, wait=None)
+        return self._operation.settle(judged, ambiguous=self._ambiguous, look=self._look)
+
+    def _attempt_until_settled(self) -> dict[str, Any] | Failure:
+        client = self._client
+        loop = retrying(
+            self._patience,
+            sleep=partial(sleep_until_cancelled, clock=client.clock, is_cancelled=client.is_cancelled),
+            before_sleep=self._before_sleep,
+        )
+        outcome: dict[str, Any] | Failure = loop(self._attempt)
+        return outcome
+
+    def _attempt(self) -> dict[str, Any] | Failure:
+        """Send the request once."""
+        if self._client.is_cancelled():
+            return _told_to_stop("the task was told to stop")
+        self._attempts += 1
+        outcome = self._exchange(self._operation.request, self._operation.expected)
+        if not isinstance(outcome, Failure):
+            return outcome
+        if not self._operation.idempotent and outcome.maybe_done:
+            return self._unsafe_to_repeat(outcome)
+        # Of the last failure the operation itself judges; the flag speaks of the ones before it.
+        if outcome.transient:
+            self._ambiguous = self._ambiguous or outcome.maybe_done
+        return outcome
+
+    def _exchange(self, request: Request, expected: Expected) -> dict[str, Any] | Failure:
+        reply = self._client.transport.send(request, self._deadline)
+        if isinstance(reply, Failure):
+            return reply
+        self._request_id = optional_text(reply.headers.get("x-request-id"), mask=self._mask, limit=200)
+        return read_reply(reply, expected, mask=self._mask, now=self._client.clock.time())
+
+    def _look(self, path: str) -> dict[str, Any] | Failure:
+        """Read a resource once, to settle what an earlier attempt has done."""
+        if self._client.is_cancelled():
+            return _told_to_stop("the task was told to stop")
+        if self._deadline.remaining() <= 0:
+            return Failure(AitronosNetworkError, "no time left", "")
+        return self._exchange(Request("GET", path), Expected())
+
+    def _unsafe_to_repeat(self, failure: Failure) -> Failure:
+        if issubclass(failure.error, AirflowFailException):
+            return failure
+        return replace(
+            failure,
+            error=AitronosUnsafeToRepeatError,
+            what=f"it is unknown whether it was carried out ({failure.what})",
+            advice=self._operation.look_first,
+            transient=False,
+        )
+
+    def _stopped(self, outcome: Done | Failure) -> Failure:
+        """Return the end of a call whose task was told to stop: never a success."""
+        if isinstance(outcome, Done):
+            # The task will not return this value, so the log is the only place that keeps it.
+            return _told_to_stop(f"the task was told to stop, but the answer still came: {outcome.summary}")
+        if issubclass(outcome.error, AirflowFailException | AitronosCancelledError):
+            return outcome
+        return replace(_told_to_stop(f"the task was told to stop ({outcome.what})"), facts=outcome.facts)
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        self._report(last_outcome(state), wait=state.upcoming_sleep)
+
+    def _report(self, failure: Failure, wait: float | None) -> None:
+        """Log a failed attempt, once."""
+        if self._reported < self._attempts:
+            self._reported = self._attempts
+            self._client.log.warning("%s", attempt_line(self._facts(), failure, wait))
+
+    def _error(self, failure: Failure) -> AitronosError:
+        text = error_text(self._facts(), failure)
+        self._client.log.error("%s", text)
+        return failure.error(text, **failure.facts, attempts=self._attempts)
+
+    def _facts(self) -> CallFacts:
+        return CallFacts(
+            intent=self._operation.intent,
+            conn_id=self._client.settings.conn_id,
+            attempts=self._attempts,
+            max_attempts=self._client.settings.max_attempts,
+            ambiguous=self._ambiguous,
+            reason=self._patience.reason,
+            seconds=self._deadline.elapsed(),
+        )
+
+
+def _told_to_stop(what: str) -> Failure:
+    return Failure(
+        AitronosCancelledError, what, "Whoever stopped the task knows why; nothing more will be sent."
+    )

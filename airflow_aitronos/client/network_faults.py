@@ -1,0 +1,182 @@
+"""What a fault of the network means: whether the request may have arrived, and whether to try again."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+from collections.abc import Iterator
+
+import requests
+from urllib3.exceptions import InvalidHeader, NameResolutionError, NewConnectionError
+
+from airflow_aitronos.client.reply import Failure
+from airflow_aitronos.client.safe_text import safe_text
+from airflow_aitronos.client.settings import Settings
+from airflow_aitronos.exceptions import (
+    AitronosConfigurationError,
+    AitronosNetworkError,
+    AitronosResponseError,
+)
+
+_REASON_LIMIT = 120
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
+_PROXY_AUTHENTICATION = re.compile(r"Tunnel connection failed: 407\b")
+
+
+def network_failure(error: Exception, settings: Settings, *, expired: bool) -> Failure:
+    """
+    Return what an exception of ``requests`` means.
+
+    :param error: the exception; nothing of it is kept but a short reason.
+    :param settings: of the connection, for host name and mask.
+    :param expired: whether the call's deadline has passed.
+    """
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return Failure(
+            AitronosConfigurationError,
+            f"the CA bundle could not be read ({_reason(error, settings)})",
+            "Check verify in Extra, and the environment variable REQUESTS_CA_BUNDLE.",
+        )
+    failure = (
+        _never_arrived(error, settings) or _tls_failure(error, settings) or _broken_reply(error, settings)
+    )
+    if expired and failure.transient:
+        return Failure(
+            AitronosNetworkError,
+            f"total_timeout of {settings.total_timeout:g} s was used up ({failure.what})",
+            "If the server needs longer, raise total_timeout.",
+            maybe_done=failure.maybe_done,
+        )
+    return failure
+
+
+def too_large(status: int, limit: int) -> Failure:
+    """
+    Return the failure of a reply that is too large.
+
+    :param status: HTTP status of the reply.
+    :param limit: bytes that are read at most.
+    """
+    return Failure(
+        AitronosResponseError,
+        f"response too large: HTTP {status} with a body over {limit // 1024} KiB",
+        "Check that Host of the connection is the API and not some other server.",
+        maybe_done=True,
+        facts={"status_code": status},
+    )
+
+
+def _never_arrived(error: Exception, settings: Settings) -> Failure | None:
+    """Return the failure of a request that surely was not sent."""
+    host = settings.base_url.host
+    if _PROXY_AUTHENTICATION.search(str(error)):
+        return proxy_refused()
+    if isinstance(error, requests.exceptions.ProxyError):
+        what, advice = (
+            f"the proxy did not connect to {host} ({_reason(error, settings)})",
+            "Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY.",
+        )
+    elif _find(error, NameResolutionError):
+        what, advice = f"could not resolve the host name {host}", "Check Host of the connection, and DNS."
+    elif _find(error, NewConnectionError):
+        what, advice = (
+            f"could not connect to {settings.base_url.origin} ({_reason(error, settings)})",
+            "Check Host and Port of the connection, and whether the server is up.",
+        )
+    elif isinstance(error, requests.ConnectTimeout):
+        what, advice = (
+            f"no connection to {settings.base_url.origin} within connect_timeout",
+            "Check Host and Port of the connection, and firewalls on the way.",
+        )
+    else:
+        return None
+    return Failure(AitronosNetworkError, what, advice, transient=True)
+
+
+def proxy_refused() -> Failure:
+    """Return the failure of a request for which a proxy wants credentials."""
+    return Failure(
+        AitronosConfigurationError,
+        "the proxy asks for credentials (407)",
+        "Put user name and password into the proxy URL in HTTPS_PROXY or HTTP_PROXY, or add the host to "
+        "NO_PROXY.",
+    )
+
+
+def _tls_failure(error: Exception, settings: Settings) -> Failure | None:
+    """Return the failure of a handshake that will not get better."""
+    cause = _find(error, ssl.SSLError)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = safe_text(cause.verify_message or "certificate refused", limit=_REASON_LIMIT)
+        return Failure(
+            AitronosNetworkError,
+            f"the certificate of {settings.base_url.origin} was refused ({reason})",
+            "If the server uses a private CA, set verify in Extra to the path of its CA bundle; otherwise "
+            "check Host and the server's certificate.",
+        )
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        return Failure(
+            AitronosNetworkError,
+            f"the server does not speak TLS on this port ({settings.base_url.origin})",
+            "Check Host and Port of the connection.",
+        )
+    return None
+
+
+def _broken_reply(error: Exception, settings: Settings) -> Failure:
+    """Return the failure of a request that may have arrived."""
+    if isinstance(error, requests.exceptions.InvalidHeader) or _find(error, InvalidHeader):
+        return Failure(
+            AitronosResponseError,
+            f"malformed response ({_reason(error, settings)})",
+            "Check that Host of the connection is the API.",
+            maybe_done=True,
+        )
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        what = "the body of the reply could not be decompressed"
+    elif isinstance(error, requests.Timeout) or _find(error, TimeoutError):
+        what = f"no answer within read_timeout of {settings.read_timeout:g} s"
+    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+        what = f"the reply broke off ({_reason(error, settings)})"
+    else:
+        what = f"the connection broke ({_reason(error, settings)})"
+    return Failure(
+        AitronosNetworkError,
+        what,
+        "If this repeats, look at the network between here and the server.",
+        transient=isinstance(error, requests.RequestException),
+        maybe_done=True,
+    )
+
+
+def _reason(error: BaseException, settings: Settings) -> str:
+    """Return the root of an exception in a few words; server bytes in it are made safe."""
+    chain = list(_chain(error))
+    for kind in (http.client.HTTPException, OSError):
+        # The innermost says it best: "Connection refused", not "Max retries exceeded".
+        found = [
+            one for one in chain if isinstance(one, kind) and not isinstance(one, requests.RequestException)
+        ]
+        if found:
+            last = found[-1]
+            text = getattr(last, "strerror", None) or str(last) or type(last).__name__
+            return safe_text(text, mask=settings.auth.mask, limit=_REASON_LIMIT)
+    return safe_text(type(chain[-1]).__name__, limit=_REASON_LIMIT)
+
+
+def _find(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    return next((one for one in _chain(error) if isinstance(one, kind)), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that it wraps: as argument, as reason, as cause."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [*one.args, getattr(one, "reason", None), one.__cause__, one.__context__]

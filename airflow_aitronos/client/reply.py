@@ -1,0 +1,53 @@
+"""What came back: a reply, or the failure of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_aitronos.exceptions import AitronosError
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    One HTTP reply, read to its end.
+
+    :param status: HTTP status.
+    :param headers: found whatever their case.
+    :param body: decoded of any compression, at most as long as the transport allows.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """
+    An attempt that did not succeed.
+
+    :param error: class of the exception that the call ends with if it ends here.
+    :param what: what happened, in a few words.
+    :param advice: what to do about it, as whole sentences.
+    :param transient: whether the same request may pass if it is sent once more now.
+    :param maybe_done: whether the server may have carried out the request all the same.
+    :param facts: attributes of the exception: status, codes, trace id, wait that the server asked for.
+    :param has_envelope: whether the reply was the API's own way to report an error.
+    """
+
+    error: type[AitronosError]
+    what: str
+    advice: str
+    transient: bool = False
+    maybe_done: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    has_envelope: bool = False
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the server asked to wait."""
+        seconds: float | None = self.facts.get("retry_after")
+        return seconds

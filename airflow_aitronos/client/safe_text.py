@@ -1,0 +1,109 @@
+"""Text and JSON from the server, made safe for logs, exceptions and XCom."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+LOG_LIMIT = 500
+"""Characters of one text from the server that are shown in a log or an exception."""
+
+Mask = Callable[[str], str]
+"""Replaces every secret in a text by ``***``."""
+
+_ANSI = re.compile(
+    r"""
+      (?: \x1b\[ | \x9b ) [0-?]* [ -/]* [@-~]        # CSI: colours, cursor movements
+    | (?: \x1b[\]PX^_] | [\x90\x98\x9d-\x9f] )       # OSC, DCS and the other strings ...
+      [^\x07\x1b\x9c]* (?: \x07 | \x1b\\ | \x9c )    # ... up to their terminator
+    | \x1b [ -/]* [0-~]                              # two-character sequences
+    """,
+    re.VERBOSE,
+)
+# Airflow's log view folds the lines between these markers: a server could hide its traces with them.
+_FOLD_MARKER = re.compile(r"::(?=(?:end)?group::)", re.IGNORECASE)
+_NOT_IN_XCOM = re.compile("[\x00\ud800-\udfff]")
+
+
+def no_secrets(text: str) -> str:
+    """Return the text as it is: the mask of one who knows no secret."""
+    return text
+
+
+def safe_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LIMIT) -> str:
+    """
+    Return a text that came from outside as one printable line.
+
+    :param value: the text; anything else is shown as its ``str``.
+    :param mask: replaces secrets; applied after the control sequences that could split one are gone, and
+        before the cut that could leave a part of one.
+    :param limit: longest text returned, in characters.
+    """
+    text = value if isinstance(value, str) else str(value)
+    text = mask(_ANSI.sub("", text))
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else _escaped(char) for char in text)
+    text = _FOLD_MARKER.sub(": :", text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def optional_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LIMIT) -> str | None:
+    """
+    Return :func:`safe_text` of a text that has anything to say, None of all else.
+
+    :param value: what stands where a text is documented.
+    :param mask: replaces secrets.
+    :param limit: longest text returned, in characters.
+    """
+    return safe_text(value, mask=mask, limit=limit) if isinstance(value, str) and value.strip() else None
+
+
+def json_safe(value: Any, *, mask: Mask = no_secrets) -> Any:
+    """
+    Return decoded JSON without what XCom or a JSON column refuses, and without secrets.
+
+    NUL and lone surrogates become the replacement character; line breaks and all other text stay, since a
+    caller may send the value back.
+
+    :param value: what ``json.loads`` returned.
+    :param mask: replaces secrets in keys and strings.
+    :raises ValueError: if the value holds NaN or an infinity, which JSON does not know.
+    """
+    if isinstance(value, str):
+        return mask(_NOT_IN_XCOM.sub("\ufffd", value))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not a JSON number")
+    if isinstance(value, list):
+        return [json_safe(item, mask=mask) for item in value]
+    if isinstance(value, dict):
+        return {json_safe(key, mask=mask): json_safe(item, mask=mask) for key, item in value.items()}
+    return value
+
+
+def shortened(value: Any, *, mask: Mask = no_secrets, depth: int = 4, items: int = 20) -> Any:
+    """
+    Return a JSON value cut to a size that fits an exception.
+
+    :param value: what ``json.loads`` returned.
+    :param mask: replaces secrets.
+    :param depth: levels of nesting kept; deeper ones are shown as text.
+    :param items: entries kept of each list and object.
+    """
+    if isinstance(value, str):
+        return safe_text(value, mask=mask)
+    if isinstance(value, list | dict) and depth == 0:
+        return "…"
+    if isinstance(value, list):
+        return [shortened(item, mask=mask, depth=depth - 1, items=items) for item in value[:items]]
+    if isinstance(value, dict):
+        return {
+            safe_text(key, mask=mask): shortened(item, mask=mask, depth=depth - 1, items=items)
+            for key, item in list(value.items())[:items]
+        }
+    return value
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

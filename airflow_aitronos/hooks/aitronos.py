@@ -1,0 +1,221 @@
+"""The hook: an Airflow connection in, named API calls out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
+
+from airflow_aitronos.client.call import Client
+from airflow_aitronos.client.clock import Clock, SystemClock
+from airflow_aitronos.client.detach import DetachResult, detach_operation
+from airflow_aitronos.client.key_check import check_key
+from airflow_aitronos.client.operation import generic_operation
+from airflow_aitronos.client.settings import Settings, load_settings
+from airflow_aitronos.exceptions import AitronosConfigurationError
+
+if TYPE_CHECKING:
+    import requests
+
+TEST_TIMEOUT = 10.0
+"""Seconds that the *Test* button waits at most: it runs in a web request."""
+
+
+class AitronosHook(BaseHook):
+    """
+    Call the Aitronos API through an Airflow connection of type ``aitronos``.
+
+    Every option is taken from the argument, else from the connection's Extra, else from the default. Reuse
+    one hook for many calls, best as a context manager: its connections to the server stay open in between.
+    A hook belongs to one thread.
+
+    :param aitronos_conn_id: id of the connection: Password holds the API key, Host the base URL.
+    :param connect_timeout: seconds to connect. Default 5.
+    :param read_timeout: seconds without a byte. Default 30.
+    :param total_timeout: seconds for one call: all attempts, waits and slow bodies together; only the
+        resolution of the host name cannot be interrupted. Default 120.
+    :param max_attempts: requests at most for one call, 1 to 10. Default 4.
+    :param max_backoff: longest wait of our own choosing between two attempts, in seconds. Default 20.
+    :param max_retry_after: longest ``Retry-After`` that is waited for inside a call, in seconds. Default 60.
+    :param verify: True, or the path of a CA bundle; False gives up the protection of TLS. Default True.
+    :param allow_http: permit ``http://`` to a host other than this machine. Default False.
+    """
+
+    conn_name_attr: ClassVar[str] = "aitronos_conn_id"
+    default_conn_name: ClassVar[str] = "aitronos_default"
+    conn_type: ClassVar[str] = "aitronos"
+    hook_name: ClassVar[str] = "Aitronos"
+
+    clock: ClassVar[Clock] = SystemClock()
+
+    def __init__(
+        self,
+        aitronos_conn_id: str = default_conn_name,
+        *,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        total_timeout: float | None = None,
+        max_attempts: int | None = None,
+        max_backoff: float | None = None,
+        max_retry_after: float | None = None,
+        verify: bool | str | None = None,
+        allow_http: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.aitronos_conn_id = aitronos_conn_id
+        self._arguments: dict[str, Any] = {
+            "connect_timeout": connect_timeout,
+            "read_timeout": read_timeout,
+            "total_timeout": total_timeout,
+            "max_attempts": max_attempts,
+            "max_backoff": max_backoff,
+            "max_retry_after": max_retry_after,
+            "verify": verify,
+            "allow_http": allow_http,
+        }
+        self._is_cancelled = False
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Return how Airflow 3.1 shows the connection form; later versions read the provider info."""
+        from airflow_aitronos.get_provider_info import get_provider_info
+
+        behaviour = get_provider_info()["connection-types"][0]["ui-field-behaviour"]
+        return {
+            "hidden_fields": behaviour["hidden-fields"],
+            "relabeling": behaviour["relabeling"],
+            "placeholders": behaviour["placeholders"],
+        }
+
+    @cached_property
+    def settings(self) -> Settings:
+        """
+        The connection, checked.
+
+        :raises AitronosConfigurationError: if the connection or an argument cannot be used.
+        :raises airflow.exceptions.AirflowNotFoundException: if Airflow does not know the connection, or its
+            secrets backend is down.
+        """
+        connection = self.get_connection(self.aitronos_conn_id)
+        settings = load_settings(self.aitronos_conn_id, connection, self._arguments, mask_secret=mask_secret)
+        for line in settings.warnings():
+            self.log.warning("%s", line)
+        return settings
+
+    @cached_property
+    def _client(self) -> Client:
+        return self._new_client(self.settings)
+
+    def _new_client(self, settings: Settings) -> Client:
+        return Client(
+            settings,
+            log=self.log,
+            mask_secret=mask_secret,
+            is_cancelled=lambda: self._is_cancelled,
+            clock=self.clock,
+        )
+
+    def get_conn(self) -> requests.Session:
+        """
+        Return the session that calls are sent through.
+
+        It sends the API key to the connection's own host only and follows no redirect. It does not retry, has
+        no deadline, and does not read replies: prefer :meth:`request`.
+        """
+        return self._client.transport.session
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        path_params: Mapping[str, object] | None = None,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        idempotent: bool | None = None,
+    ) -> dict[str, Any]:
+        """
+        Make any call of the API.
+
+        :param method: GET, POST, PUT, PATCH or DELETE.
+        :param path: a template such as ``/v1/workflows/{workflow_id}``; below the base URL.
+        :param path_params: the ids in the template by name, each checked.
+        :param json: body.
+        :param params: query.
+        :param idempotent: whether the call may be sent again when it may have been carried out already.
+            Default: GET and DELETE may, others may not. Say True for an upsert.
+        :return: the JSON object of the reply; empty for a 204 to a DELETE.
+        :raises AitronosInputError: if the call cannot be sent.
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether a call was carried out that may not be
+            sent again.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        operation = generic_operation(
+            method, path, path_params=path_params, json=json, params=params, idempotent=idempotent
+        )
+        return cast("dict[str, Any]", self._client.call(operation))
+
+    def detach_assistant_workflow(self, assistant_id: str) -> DetachResult:
+        """
+        Take the workflow off an assistant; the workflow itself is not deleted.
+
+        There is no call that links it again ("Detach workflow from assistant" page of the vendor's API
+        reference, and the absence of such a page).
+
+        :param assistant_id: the assistant.
+        :return: ``assistant_id`` (str), ``workflow_id`` (str, or None if the API named none) and ``message``
+            (str or None).
+        :raises AitronosInputError: if the id cannot be sent; nothing was sent.
+        :raises AitronosWrongResourceError: if the answer speaks of another assistant.
+        :raises AitronosOutcomeUnknownError: if it stays unknown whether the workflow is detached.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        operation = detach_operation(assistant_id)
+        return cast("DetachResult", self._client.call(operation))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Check the API key without changing anything: what the *Test* button does.
+
+        One ``GET /v1/auth/validate`` ("Validate authentication" page of the vendor's API reference), with no
+        retry.
+
+        :return: whether the key was accepted, and a text without anything from the reply's body.
+        """
+        try:
+            settings = self.settings
+        except AitronosConfigurationError as error:
+            return False, str(error)
+        quick = replace(settings, max_attempts=1, total_timeout=min(settings.total_timeout, TEST_TIMEOUT))
+        client = self._new_client(quick)
+        try:
+            return check_key(client)
+        finally:
+            client.close()
+
+    def cancel(self) -> None:
+        """
+        Send nothing any more; for ``on_kill`` of operators.
+
+        The call under way ends with :class:`AitronosCancelledError`: a wait within half a second, a request
+        when its reply is there.
+        """
+        # A plain bool: this runs in a signal handler, where taking a lock can deadlock.
+        self._is_cancelled = True
+
+    def close(self) -> None:
+        """Close the connections to the server; the next call opens new ones."""
+        if (client := self.__dict__.get("_client")) is not None:
+            client.close()
+
+    def __enter__(self) -> Self:
+        """Return the hook itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the connections to the server."""
+        self.close()

@@ -1,0 +1,41 @@
+"""Detach the workflow of one assistant every week, and use the id of the workflow that was detached."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+
+from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+
+with DAG(
+    dag_id="example_detach_workflow",
+    schedule="@weekly",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    params={"assistant_id": Param("asst_support01", type="string", title="Assistant to detach from")},
+    tags=["aitronos", "example"],
+    doc_md=__doc__,
+) as dag:
+    detach = DetachAssistantWorkflowOperator(
+        task_id="detach",
+        assistant_id="{{ params.assistant_id }}",
+        retries=2,
+        retry_delay=timedelta(minutes=5),
+    )
+
+    @task
+    def note_down(detached: dict[str, Any]) -> str:
+        """
+        Say which workflow is free now.
+
+        :param detached: what the detach returned.
+        """
+        workflow_id = detached["workflow_id"]
+        if workflow_id is None:
+            return f"{detached['assistant_id']} had no workflow"
+        # There is no call that links it again, so keep this id where you find it.
+        return f"{workflow_id} is no longer linked to {detached['assistant_id']}"
+
+    note_down(detach.output)

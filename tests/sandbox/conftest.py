@@ -1,0 +1,50 @@
+"""A running sandbox and callers with keys for it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from airflow_aitronos.sandbox import server as server_module
+from airflow_aitronos.sandbox.server import SandboxServer
+from tests.sandbox.caller import Api, MakeApi
+from tests.sandbox.contract import API_KEY
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[SandboxServer]:
+    with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(running: SandboxServer) -> SandboxServer:
+    """The running sandbox, as seeded."""
+    running.reset()
+    return running
+
+
+@pytest.fixture
+def any_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listen on loopback whatever host a sandbox is told: tests open no other port."""
+
+    def listen(_host: str, port: int) -> socket.socket:
+        return socket.create_server(("127.0.0.1", port))
+
+    monkeypatch.setattr(server_module, "_listen", listen)
+
+
+@pytest.fixture
+def make_api(sandbox: SandboxServer) -> Iterator[MakeApi]:
+    """Make a caller with a key of one's own."""
+    with ExitStack() as callers:
+        yield lambda key: callers.enter_context(Api(sandbox.url, key))
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> Api:
+    """A caller with the key that may do everything."""
+    return make_api(API_KEY)
