@@ -34,7 +34,8 @@ with DAG(
         """
         workflow_id = detached["workflow_id"]
         if workflow_id is None:
-            return f"{detached['assistant_id']} had no workflow"
+            # Nothing was linked, or the answer that named it was lost: the log of "detach" knows.
+            return f"No workflow of {detached['assistant_id']} was named"
         # There is no call that links it again, so keep this id where you find it.
         return f"{workflow_id} is no longer linked to {detached['assistant_id']}"
 

@@ -65,7 +65,11 @@ def key_mask(key: str) -> Mask:
     if len(key) < _MASKABLE_LENGTH:
         return no_secrets
     # The forms in which a server or a library might repeat the key, the longest first.
-    forms = sorted({key, quote(key, safe=""), json.dumps(key)[1:-1], repr(key)[1:-1]}, key=len, reverse=True)
+    forms = sorted(
+        {key, quote(key, safe="", errors="replace"), json.dumps(key)[1:-1], repr(key)[1:-1]},
+        key=len,
+        reverse=True,
+    )
 
     def mask(text: str) -> str:
         for form in forms:

@@ -13,6 +13,7 @@ from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client.clock import Clock, Deadline
 from airflow_aitronos.client.envelope import Expected, read_reply
 from airflow_aitronos.client.messages import CallFacts, attempt_line, done_line, error_text
+from airflow_aitronos.client.network_faults import told_to_stop
 from airflow_aitronos.client.operation import Done, Operation
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.retry import Patience, last_outcome, retrying, sleep_until_cancelled
@@ -22,7 +23,6 @@ from airflow_aitronos.client.transport import Request, Transport
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosError,
-    AitronosNetworkError,
     AitronosUnsafeToRepeatError,
 )
 
@@ -64,7 +64,7 @@ class Client:
         self.log = log
         self.is_cancelled = is_cancelled
         self.clock = clock
-        self.transport = Transport(settings, mask_secret=mask_secret)
+        self.transport = Transport(settings, mask_secret=mask_secret, is_cancelled=is_cancelled)
 
     def call(self, operation: Operation) -> Any:
         """
@@ -121,7 +121,7 @@ class _Call:
         if isinstance(judged, Done):
             return judged
         self._report(judged, wait=None)
-        return self._operation.settle(judged, ambiguous=self._ambiguous, look=self._look)
+        return self._operation.settle(judged, ambiguous=self._ambiguous, look=self._look, mask=self._mask)
 
     def _attempt_until_settled(self) -> dict[str, Any] | Failure:
         client = self._client
@@ -136,7 +136,7 @@ class _Call:
     def _attempt(self) -> dict[str, Any] | Failure:
         """Send the request once."""
         if self._client.is_cancelled():
-            return _told_to_stop("the task was told to stop")
+            return told_to_stop("nothing more was sent")
         self._attempts += 1
         outcome = self._exchange(self._operation.request, self._operation.expected)
         if not isinstance(outcome, Failure):
@@ -158,9 +158,7 @@ class _Call:
     def _look(self, path: str) -> dict[str, Any] | Failure:
         """Read a resource once, to settle what an earlier attempt has done."""
         if self._client.is_cancelled():
-            return _told_to_stop("the task was told to stop")
-        if self._deadline.remaining() <= 0:
-            return Failure(AitronosNetworkError, "no time left", "")
+            return told_to_stop("nothing more was sent")
         return self._exchange(Request("GET", path), Expected())
 
     def _unsafe_to_repeat(self, failure: Failure) -> Failure:
@@ -178,10 +176,11 @@ class _Call:
         """Return the end of a call whose task was told to stop: never a success."""
         if isinstance(outcome, Done):
             # The task will not return this value, so the log is the only place that keeps it.
-            return _told_to_stop(f"the task was told to stop, but the answer still came: {outcome.summary}")
+            return told_to_stop(f"but the answer still came: {outcome.summary}")
         if issubclass(outcome.error, AirflowFailException | AitronosCancelledError):
             return outcome
-        return replace(_told_to_stop(f"the task was told to stop ({outcome.what})"), facts=outcome.facts)
+        stopped = told_to_stop(outcome.what)
+        return replace(stopped, maybe_done=outcome.maybe_done, facts=outcome.facts)
 
     def _before_sleep(self, state: RetryCallState) -> None:
         self._report(last_outcome(state), wait=state.upcoming_sleep)
@@ -206,10 +205,5 @@ class _Call:
             ambiguous=self._ambiguous,
             reason=self._patience.reason,
             seconds=self._deadline.elapsed(),
+            is_reading=self._operation.request.method == "GET",
         )
-
-
-def _told_to_stop(what: str) -> Failure:
-    return Failure(
-        AitronosCancelledError, what, "Whoever stopped the task knows why; nothing more will be sent."
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from time import monotonic, sleep, time
 from typing import Protocol
 
@@ -52,7 +51,3 @@ class Deadline:
     def elapsed(self) -> float:
         """Return the seconds since the call began."""
         return self._clock.monotonic() - self._start
-
-
-current_deadline: ContextVar[Deadline | None] = ContextVar("current_deadline", default=None)
-"""Deadline of the call that is being made, for the sockets that it reads from."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from airflow_aitronos.client.envelope import Expected
-from airflow_aitronos.client.ids import expand_path
+from airflow_aitronos.client.ids import check_id, expand_path
 from airflow_aitronos.client.operation import Done, Look, Operation
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
@@ -40,10 +40,10 @@ def detach_operation(assistant_id: object) -> DetachOperation:
     :param assistant_id: the assistant, unchecked.
     :raises AitronosInputError: if it cannot be sent.
     """
-    assistant = expand_path("/v1/assistants/{assistant_id}", {"assistant_id": assistant_id})
-    checked = assistant.rpartition("/")[2]
+    checked = check_id("assistant_id", assistant_id)
+    path = expand_path("/v1/assistants/{assistant_id}/workflow", {"assistant_id": checked})
     return DetachOperation(
-        request=Request("DELETE", f"{assistant}/workflow"),
+        request=Request("DELETE", path),
         intent=f"detach the workflow of assistant '{checked}'",
         # A second DELETE finds nothing to detach: no harm.
         idempotent=True,
@@ -76,7 +76,8 @@ class DetachOperation(Operation):
         if answered is not None and answered != self.assistant_id:
             return Failure(
                 AitronosWrongResourceError,
-                f"the answer speaks of assistant '{safe_text(answered, mask=mask, limit=130)}'",
+                f"the answer speaks of assistant '{safe_text(answered, mask=mask, limit=130)}' "
+                f"(workflow '{safe_text(body.get('workflow_id'), mask=mask, limit=130)}')",
                 "Look at the workflows of both assistants, and tell the vendor.",
                 facts={"status_code": 200},
             )
@@ -86,7 +87,7 @@ class DetachOperation(Operation):
             workflow_id=workflow_id,
             message=optional_text(body.get("message"), mask=mask),
         )
-        notes = self._notes(body, workflow_id, ambiguous=ambiguous)
+        notes = _notes(body, workflow_id, ambiguous=ambiguous, mask=mask)
         if workflow_id is not None:
             summary = f"Detached workflow '{workflow_id}' from assistant '{self.assistant_id}'"
         else:
@@ -95,7 +96,7 @@ class DetachOperation(Operation):
             )
         return Done(dict(result), "; ".join([summary, *notes]), warning=bool(notes))
 
-    def settle(self, failure: Failure, *, ambiguous: bool, look: Look) -> Done | Failure:
+    def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
         """
         Return what a 404 means when an earlier attempt may have detached the workflow already.
 
@@ -114,10 +115,18 @@ class DetachOperation(Operation):
             if found.facts.get("status_code") == 404:
                 return failure
             return self._unknown(f"{failure.what}, and a look at the assistant gave {found.what}", failure)
-        if found.get("id", self.assistant_id) != self.assistant_id:
-            return self._unknown(f"{failure.what}, and a look at the assistant showed another one", failure)
-        if found.get("workflow_id"):
-            return self._unknown(f"{failure.what}, but a workflow is linked to the assistant", failure)
+        if found.get("id") != self.assistant_id:
+            return self._unknown(
+                f"{failure.what}, and a look at the assistant showed something else", failure
+            )
+        # Whatever field speaks of a workflow has to say that there is none: only "workflow_id" is known, and
+        # only from the vendor's published client.
+        linked = [
+            found[name] for name in found if "workflow" in name.lower() and found[name] not in (None, "")
+        ]
+        if linked:
+            shown = safe_text(linked[0], mask=mask, limit=130)
+            return self._unknown(f"{failure.what}, but the assistant has the workflow '{shown}'", failure)
         result = DetachResult(assistant_id=self.assistant_id, workflow_id=None, message=None)
         return Done(
             dict(result),
@@ -125,19 +134,6 @@ class DetachOperation(Operation):
             "was lost, probably detached it",
             warning=True,
         )
-
-    def _notes(self, body: dict[str, Any], workflow_id: str | None, *, ambiguous: bool) -> list[str]:
-        if not body:
-            notes = ["the API answered 204, which names no workflow"]
-        else:
-            notes = []
-            if body.get("assistant_id") is None:
-                notes.append("the answer named no assistant")
-            if workflow_id is None and body.get("workflow_id") is not None:
-                notes.append("the answer held something else than an id for the workflow")
-        if workflow_id is None and ambiguous:
-            notes.append("an earlier attempt, whose answer was lost, probably detached it")
-        return notes
 
     def _unknown(self, what: str, failure: Failure) -> Failure:
         return Failure(
@@ -147,3 +143,18 @@ class DetachOperation(Operation):
             maybe_done=True,
             facts=failure.facts,
         )
+
+
+def _notes(body: dict[str, Any], workflow_id: str | None, *, ambiguous: bool, mask: Mask) -> list[str]:
+    """Return what a person should know of a detach that succeeded."""
+    named = body.get("workflow_id")
+    notes = []
+    if not body:
+        notes.append("the API answered 204, which names no workflow")
+    elif body.get("assistant_id") is None:
+        notes.append("the answer named no assistant")
+    if workflow_id is None and named is not None:
+        notes.append(f"the answer held '{safe_text(named, mask=mask, limit=200)}' for the workflow's id")
+    if workflow_id is None and ambiguous:
+        notes.append("an earlier attempt, whose answer was lost, probably detached it")
+    return notes

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_aitronos.client.network_faults import proxy_refused
@@ -75,7 +75,16 @@ def read_reply(reply: Reply, expected: Expected, *, mask: Mask, now: float) -> d
         return body
     if problem is None:
         problem = "an empty JSON object" if body == {} else "a body that is JSON but not an object"
-    return _ReplyFailure(reply, reply.status, {}, mask, now).nonsense(f"HTTP {reply.status} with {problem}")
+    return _ReplyFailure(reply, reply.status, {}, mask, now).nonsense(problem)
+
+
+def is_final(status: int) -> bool:
+    """
+    Return whether a status ends the call whatever the body says.
+
+    :param status: HTTP status.
+    """
+    return 300 <= status < 500 and status not in TRANSIENT_STATUSES
 
 
 def error_envelope(body: object) -> dict[str, Any]:
@@ -100,7 +109,8 @@ def _decode(raw: bytes, mask: Mask) -> tuple[Any, str | None]:
 
 
 def _sane_status(value: object) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599:
+    # 407 is a proxy's to say, and no proxy writes the API's envelope.
+    if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599 and value != 407:
         return value
     return None
 
@@ -127,13 +137,13 @@ class _ReplyFailure:
         """Return what the status stands for."""
         status = self.status
         if status is None:
-            return self.nonsense(f'HTTP {self.reply.status} with a body that says "success": false')
+            return self._refused_without_status()
         if status == 407:
-            return proxy_refused()
+            return proxy_refused(status)
         if 300 <= status < 400:
             return self._redirect()
         if not 400 <= status < 600:
-            return self.nonsense(f"unexpected status {status}")
+            return self.nonsense("")
         error, advice = _meaning_of(status, has_envelope=bool(self.envelope))
         transient = status in TRANSIENT_STATUSES
         return Failure(
@@ -147,18 +157,32 @@ class _ReplyFailure:
             has_envelope=bool(self.envelope),
         )
 
-    def nonsense(self, what: str) -> Failure:
+    def nonsense(self, problem: str) -> Failure:
         """
-        Return the failure of an answer that makes no sense.
+        Return the failure of an answer that makes no sense, with what it said: it may name a workflow.
 
-        :param what: what is wrong with it.
+        :param problem: what is wrong with it; empty if its status is.
         """
+        status = self.reply.status
+        lead = f"HTTP {status} with {problem}" if problem else f"unexpected status {status}"
+        quoted = self._quoted_body()
         return Failure(
             AitronosResponseError,
-            what,
+            lead + (f": {quoted}" if quoted else ""),
             "Check that Host of the connection is the API and not a proxy, a login page or another server.",
             maybe_done=True,
             facts=self._facts(with_wait=False),
+        )
+
+    def _refused_without_status(self) -> Failure:
+        said = self._what() if self.envelope else f"HTTP {self.reply.status}: {self._quoted_body()}"
+        return Failure(
+            AitronosResponseError,
+            f"the body of a success reports an error: {said}",
+            "See what the API reports; its documentation knows no such reply.",
+            maybe_done=True,
+            facts=self._facts(with_wait=False),
+            has_envelope=bool(self.envelope),
         )
 
     def _redirect(self) -> Failure:
@@ -186,13 +210,19 @@ class _ReplyFailure:
     def _what(self) -> str:
         code = self._text("code", limit=100)
         text = self._text("message", limit=_QUOTE_LIMIT)
-        if not self.envelope:
-            quoted = _TAG.sub(" ", self.reply.body.decode("utf-8", errors="replace"))
-            text = optional_text(" ".join(quoted.split()), mask=self.mask, limit=_QUOTE_LIMIT)
-        status = f"HTTP {self.status}"
-        if self.status != self.reply.status:
+        quoted = (f'"{text}"' if text else "") if self.envelope else self._quoted_body()
+        status = f"HTTP {self.status or self.reply.status}"
+        if self.status == 429:
+            status = f"rate limited, {status}"
+        if self.status not in (None, self.reply.status):
             status += f" (inside an HTTP {self.reply.status})"
-        return status + (f" {code}" if code else "") + (f': "{text}"' if text else "")
+        return status + (f" {code}" if code else "") + (f": {quoted}" if quoted else "")
+
+    def _quoted_body(self) -> str:
+        """Return the beginning of the body, without tags and in quotes; empty if there is none."""
+        text = _TAG.sub(" ", self.reply.body.decode("utf-8", errors="replace"))
+        shown = optional_text(" ".join(text.split()), mask=self.mask, limit=_QUOTE_LIMIT)
+        return f'"{shown}"' if shown else ""
 
     def _facts(self, *, with_wait: bool) -> dict[str, Any]:
         request_id = optional_text(self.reply.headers.get("x-request-id"), mask=self.mask, limit=200)
@@ -230,16 +260,17 @@ _SERVER_ERROR: _Kind = (
     "The fault is on the server's side; if it lasts, tell the vendor the trace id.",
 )
 _REQUEST_ERROR: _Kind = (AitronosRequestError, "The API does not accept this request: check its arguments.")
-_NOT_FOUND: dict[Literal["envelope", "other"], _Kind] = {
-    "envelope": (AitronosNotFoundError, "Check the id, and that the key belongs to the same organization."),
-    "other": (
-        AitronosNotFoundError,
-        "This is not the API's way to say so: check Host and path prefix of the connection.",
-    ),
-}
+_NOT_FOUND: _Kind = (
+    AitronosNotFoundError,
+    "Check the id, and that the key belongs to the same organization.",
+)
+_NO_SUCH_ADDRESS: _Kind = (
+    AitronosNotFoundError,
+    "This is not the API's way to say so: check Host and path prefix of the connection.",
+)
 
 
 def _meaning_of(status: int, *, has_envelope: bool) -> _Kind:
     if status == 404:
-        return _NOT_FOUND["envelope" if has_envelope else "other"]
+        return _NOT_FOUND if has_envelope else _NO_SUCH_ADDRESS
     return _MEANINGS.get(status) or (_SERVER_ERROR if status >= 500 else _REQUEST_ERROR)

@@ -33,19 +33,8 @@ def check_id(name: str, value: object) -> str:
         raise AitronosInputError(
             _refusal(name, "is empty", "Did an upstream XCom or variable return nothing?")
         )
-    shown = f"is '{safe_text(value, limit=60)}'"
-    if "{{" in stripped or "{%" in stripped:
-        raise AitronosInputError(
-            _refusal(name, shown, "The template was not rendered: pass it to a templated field.")
-        )
-    if stripped.lower() in _WORDS_FOR_NOTHING:
-        raise AitronosInputError(
-            _refusal(name, shown, "Did an upstream XCom return nothing? Jinja renders that as a word.")
-        )
-    if not _ID.fullmatch(stripped):
-        raise AitronosInputError(
-            _refusal(name, shown, "Legal are 1 to 128 of A-Z a-z 0-9 _ - that start with a letter or digit.")
-        )
+    if not _ID.fullmatch(stripped) or stripped.lower() in _WORDS_FOR_NOTHING:
+        raise AitronosInputError(_refusal_of_text(name, stripped))
     return stripped
 
 
@@ -57,7 +46,9 @@ def expand_path(template: str, parameters: Mapping[str, object] | None = None) -
     :param parameters: the ids by name, each of which must occur in the template.
     :raises AitronosInputError: if the template, a name or an id is not usable.
     """
-    parameters = parameters or {}
+    parameters = {} if parameters is None else parameters
+    if not isinstance(parameters, Mapping):
+        raise AitronosInputError("Nothing was sent: path_params must be a dict of ids by name.")
     if not isinstance(template, str) or not _TEMPLATE.fullmatch(template):
         raise AitronosInputError(
             f"Nothing was sent: the path '{safe_text(template, limit=100)}' is not a template such as "
@@ -71,6 +62,16 @@ def expand_path(template: str, parameters: Mapping[str, object] | None = None) -
         )
     checked = {name: quote(check_id(name, parameters[name]), safe="") for name in names}
     return _PARAMETER.sub(lambda match: checked[match[1]], template)
+
+
+def _refusal_of_text(name: str, value: str) -> str:
+    # Escaped even where it is printable: a Cyrillic letter looks like a Latin one.
+    shown = f"is '{safe_text(ascii(value)[1:-1], limit=60)}'"
+    if "{{" in value or "{%" in value:
+        return _refusal(name, shown, "The template was not rendered: pass it to a templated field.")
+    if value.lower() in _WORDS_FOR_NOTHING:
+        return _refusal(name, shown, "Did an upstream XCom return nothing? Jinja renders that as a word.")
+    return _refusal(name, shown, "Legal are 1 to 128 of A-Z a-z 0-9 _ - that start with a letter or digit.")
 
 
 def _refusal(name: str, what: str, hint: str) -> str:

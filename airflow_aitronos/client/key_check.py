@@ -6,12 +6,15 @@ from airflow_aitronos.client.call import Client
 from airflow_aitronos.client.operation import generic_operation
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
+    AitronosConfigurationError,
+    AitronosConflictError,
     AitronosError,
     AitronosNetworkError,
     AitronosNotFoundError,
     AitronosPermissionError,
     AitronosRateLimitError,
     AitronosRedirectError,
+    AitronosRequestError,
     AitronosServerError,
 )
 
@@ -19,6 +22,8 @@ _MEANINGS: dict[type[AitronosError], str] = {
     AitronosAuthenticationError: "the API key was refused. Put a valid one into Password",
     AitronosPermissionError: "the API key has no permission. Use another one in Password",
     AitronosNotFoundError: "this is not the Aitronos API. Check Host and its path prefix",
+    AitronosRequestError: "the API does not take this request. Check Host and its path prefix",
+    AitronosConflictError: "the API is busy with something else. Try again later",
     AitronosRedirectError: "the host redirects elsewhere, which is never followed. Check Host",
     AitronosRateLimitError: "too many requests just now. Try again in a minute",
     AitronosServerError: "the server has a fault. Try again later",
@@ -39,6 +44,8 @@ def check_key(client: Client) -> tuple[bool, str]:
     origin = client.settings.base_url.origin
     try:
         answer = client.call(generic_operation("GET", "/v1/auth/validate"))
+    except AitronosConfigurationError as error:
+        return False, str(error)  # of this machine's proxies or certificates, never of what a reply says
     except AitronosError as error:
         meaning = _MEANINGS.get(type(error), "the answer makes no sense. Check Host")
         status = f"HTTP {error.status_code}: " if error.status_code else ""

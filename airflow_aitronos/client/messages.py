@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client.reply import Failure
+from airflow_aitronos.exceptions import AitronosCancelledError
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class CallFacts:
     :param ambiguous: whether an earlier attempt may have been carried out.
     :param reason: why a failure that could have been tried again was not.
     :param seconds: duration of the call.
+    :param is_reading: whether the call changes nothing in any case.
     """
 
     intent: str
@@ -30,6 +32,7 @@ class CallFacts:
     ambiguous: bool
     reason: str | None
     seconds: float
+    is_reading: bool
 
 
 def attempt_line(facts: CallFacts, failure: Failure, wait: float | None) -> str:
@@ -75,9 +78,13 @@ def error_text(facts: CallFacts, failure: Failure) -> str:
 def _sentences(facts: CallFacts, failure: Failure) -> Iterator[str]:
     what = f"{failure.what}; {facts.reason}" if facts.reason else failure.what
     stop = "" if what.endswith('."') else "."
-    yield f"Could not {facts.intent} through connection '{facts.conn_id}': {what}{stop}"
-    if facts.ambiguous or failure.maybe_done:
-        which = "It" if facts.attempts <= 1 else "An earlier attempt"
+    if issubclass(failure.error, AitronosCancelledError):
+        lead = f"Was told to stop, on the way to {facts.intent} through connection '{facts.conn_id}'"
+    else:
+        lead = f"Could not {facts.intent} through connection '{facts.conn_id}'"
+    yield f"{lead}: {what}{stop}"
+    if (facts.ambiguous or failure.maybe_done) and not facts.is_reading:
+        which = "An earlier attempt" if facts.ambiguous else "It"
         yield f"{which} may have taken effect all the same."
     if issubclass(failure.error, AirflowFailException):
         yield "Trying again cannot help."

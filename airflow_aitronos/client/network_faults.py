@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import http.client
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 
 import requests
-from urllib3.exceptions import InvalidHeader, NameResolutionError, NewConnectionError
+from urllib3.exceptions import InvalidHeader, LocationValueError
 
+from airflow_aitronos.client.exchange import ReplyTooLargeError
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.safe_text import safe_text
 from airflow_aitronos.client.settings import Settings
 from airflow_aitronos.exceptions import (
+    AitronosCancelledError,
     AitronosConfigurationError,
     AitronosNetworkError,
     AitronosResponseError,
@@ -22,26 +25,32 @@ from airflow_aitronos.exceptions import (
 _REASON_LIMIT = 120
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 _PROXY_AUTHENTICATION = re.compile(r"Tunnel connection failed: 407\b")
+_UNUSABLE = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    LocationValueError,
+)
 
 
-def network_failure(error: Exception, settings: Settings, *, expired: bool) -> Failure:
+def network_failure(error: Exception, settings: Settings, *, is_sent: bool, is_expired: bool) -> Failure:
     """
-    Return what an exception of ``requests`` means.
+    Return what an exception that came instead of a reply means.
 
     :param error: the exception; nothing of it is kept but a short reason.
     :param settings: of the connection, for host name and mask.
-    :param expired: whether the call's deadline has passed.
+    :param is_sent: whether a byte of the request may have left.
+    :param is_expired: whether the call's deadline has passed.
     """
-    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return Failure(
-            AitronosConfigurationError,
-            f"the CA bundle could not be read ({_reason(error, settings)})",
-            "Check verify in Extra, and the environment variable REQUESTS_CA_BUNDLE.",
-        )
-    failure = (
-        _never_arrived(error, settings) or _tls_failure(error, settings) or _broken_reply(error, settings)
-    )
-    if expired and failure.transient:
+    if _find(error, ReplyTooLargeError):
+        return too_large("it does not end")
+    if unusable := _unusable(error, settings):
+        return unusable
+    if is_sent:
+        failure = _no_good_reply(error, settings)
+    else:
+        failure = _tls_failure(error, settings) or _no_connection(error, settings)
+    if is_expired and failure.transient:
         return Failure(
             AitronosNetworkError,
             f"total_timeout of {settings.total_timeout:g} s was used up ({failure.what})",
@@ -51,57 +60,114 @@ def network_failure(error: Exception, settings: Settings, *, expired: bool) -> F
     return failure
 
 
-def too_large(status: int, limit: int) -> Failure:
+def not_sent(settings: Settings, *, is_cancelled: bool) -> Failure:
     """
-    Return the failure of a reply that is too large.
+    Return the failure of a request that was held back at the last moment.
 
-    :param status: HTTP status of the reply.
-    :param limit: bytes that are read at most.
+    :param settings: of the connection.
+    :param is_cancelled: whether that was because the task was told to stop, and not for want of time.
+    """
+    if is_cancelled:
+        return told_to_stop("nothing more was sent")
+    return Failure(
+        AitronosNetworkError,
+        f"total_timeout of {settings.total_timeout:g} s was used up before the request could be sent",
+        "If connecting takes that long, raise total_timeout.",
+    )
+
+
+def told_to_stop(what: str) -> Failure:
+    """
+    Return the end of a call whose task was told to stop.
+
+    :param what: how far the call had come.
+    """
+    return Failure(AitronosCancelledError, what, "Whoever stopped the task knows why.")
+
+
+def too_large(what: str, status: int | None = None) -> Failure:
+    """
+    Return the failure of a reply that is too large to be read.
+
+    :param what: in what way.
+    :param status: HTTP status of the reply, if that came.
     """
     return Failure(
         AitronosResponseError,
-        f"response too large: HTTP {status} with a body over {limit // 1024} KiB",
+        f"response too large: {what}",
         "Check that Host of the connection is the API and not some other server.",
         maybe_done=True,
         facts={"status_code": status},
     )
 
 
-def _never_arrived(error: Exception, settings: Settings) -> Failure | None:
-    """Return the failure of a request that surely was not sent."""
-    host = settings.base_url.host
-    if _PROXY_AUTHENTICATION.search(str(error)):
-        return proxy_refused()
-    if isinstance(error, requests.exceptions.ProxyError):
-        what, advice = (
-            f"the proxy did not connect to {host} ({_reason(error, settings)})",
-            "Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY.",
-        )
-    elif _find(error, NameResolutionError):
-        what, advice = f"could not resolve the host name {host}", "Check Host of the connection, and DNS."
-    elif _find(error, NewConnectionError):
-        what, advice = (
-            f"could not connect to {settings.base_url.origin} ({_reason(error, settings)})",
-            "Check Host and Port of the connection, and whether the server is up.",
-        )
-    elif isinstance(error, requests.ConnectTimeout):
-        what, advice = (
-            f"no connection to {settings.base_url.origin} within connect_timeout",
-            "Check Host and Port of the connection, and firewalls on the way.",
-        )
-    else:
-        return None
-    return Failure(AitronosNetworkError, what, advice, transient=True)
+def odd_encoding(status: int) -> Failure:
+    """
+    Return the failure of a reply that is packed in a way that was not asked for.
+
+    :param status: HTTP status of the reply.
+    """
+    return Failure(
+        AitronosResponseError,
+        f"malformed response: HTTP {status} with a Content-Encoding that was not asked for",
+        "Check that Host of the connection is the API, and what a gateway on the way does to replies.",
+        maybe_done=True,
+        facts={"status_code": status},
+    )
 
 
-def proxy_refused() -> Failure:
-    """Return the failure of a request for which a proxy wants credentials."""
+def proxy_refused(status: int | None = None) -> Failure:
+    """
+    Return the failure of a request for which a proxy wants credentials.
+
+    :param status: HTTP status of the reply, if there was one.
+    """
     return Failure(
         AitronosConfigurationError,
         "the proxy asks for credentials (407)",
         "Put user name and password into the proxy URL in HTTPS_PROXY or HTTP_PROXY, or add the host to "
         "NO_PROXY.",
+        facts={"status_code": status},
     )
+
+
+def _unusable(error: Exception, settings: Settings) -> Failure | None:
+    """Return the failure of a request for which this machine is not set up."""
+    if isinstance(error, requests.exceptions.ProxyError) and any(
+        _PROXY_AUTHENTICATION.search(str(one)) for one in _chain(error) if type(one) is OSError
+    ):
+        return proxy_refused()
+    if isinstance(error, _UNUSABLE):
+        return Failure(
+            AitronosConfigurationError,
+            f"the address of the server or of a proxy cannot be used ({type(error).__name__})",
+            "Check Host of the connection, and HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a SOCKS proxy needs "
+            "the package PySocks.",
+        )
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return Failure(
+            AitronosConfigurationError,
+            f"the CA bundle could not be read ({_reason(error, settings)})",
+            "Check verify in Extra, and the environment variable REQUESTS_CA_BUNDLE.",
+        )
+    return None
+
+
+def _no_connection(error: Exception, settings: Settings) -> Failure:
+    """Return the failure of a request that surely was not sent, for want of a connection."""
+    host, origin = settings.base_url.host, settings.base_url.origin
+    if isinstance(error, requests.exceptions.ProxyError):
+        what = f"the proxy did not connect to {host} ({_reason(error, settings)})"
+        advice = "Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY."
+    elif _find(error, socket.gaierror) or _find(error, UnicodeError):
+        what, advice = f"could not resolve the host name {host}", "Check Host of the connection, and DNS."
+    elif _find(error, TimeoutError) or isinstance(error, requests.Timeout):
+        what = f"no connection to {origin} within connect_timeout of {settings.connect_timeout:g} s"
+        advice = "Check Host and Port of the connection, and firewalls on the way."
+    else:
+        what = f"could not connect to {origin} ({_reason(error, settings)})"
+        advice = "Check Host and Port of the connection, and whether the server is up."
+    return Failure(AitronosNetworkError, what, advice, transient=True)
 
 
 def _tls_failure(error: Exception, settings: Settings) -> Failure | None:
@@ -124,7 +190,7 @@ def _tls_failure(error: Exception, settings: Settings) -> Failure | None:
     return None
 
 
-def _broken_reply(error: Exception, settings: Settings) -> Failure:
+def _no_good_reply(error: Exception, settings: Settings) -> Failure:
     """Return the failure of a request that may have arrived."""
     if isinstance(error, requests.exceptions.InvalidHeader) or _find(error, InvalidHeader):
         return Failure(
@@ -145,7 +211,7 @@ def _broken_reply(error: Exception, settings: Settings) -> Failure:
         AitronosNetworkError,
         what,
         "If this repeats, look at the network between here and the server.",
-        transient=isinstance(error, requests.RequestException),
+        transient=True,
         maybe_done=True,
     )
 

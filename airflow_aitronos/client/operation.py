@@ -64,13 +64,14 @@ class Operation:
         """
         return Done(body, f"Done: {self.intent}")
 
-    def settle(self, failure: Failure, *, ambiguous: bool, look: Look) -> Done | Failure:
+    def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
         """
         Return what the last failure of the call means.
 
         :param failure: of the last attempt.
         :param ambiguous: whether an earlier attempt of the call may have been carried out.
         :param look: reads a resource, with a single GET.
+        :param mask: replaces secrets.
         """
         return failure
 
@@ -99,6 +100,8 @@ def generic_operation(
     if verb not in METHODS:
         raise AitronosInputError(f"Nothing was sent: the method must be one of {', '.join(sorted(METHODS))}.")
     expanded = expand_path(path, path_params)
+    if params is not None and not isinstance(params, Mapping):
+        raise AitronosInputError("Nothing was sent: params must be a dict of query parameters by name.")
     return Operation(
         request=Request(verb, expanded, json=json, params=params),
         intent=f"{verb} {expanded}",

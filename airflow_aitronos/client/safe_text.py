@@ -17,7 +17,8 @@ _ANSI = re.compile(
     r"""
       (?: \x1b\[ | \x9b ) [0-?]* [ -/]* [@-~]        # CSI: colours, cursor movements
     | (?: \x1b[\]PX^_] | [\x90\x98\x9d-\x9f] )       # OSC, DCS and the other strings ...
-      [^\x07\x1b\x9c]* (?: \x07 | \x1b\\ | \x9c )    # ... up to their terminator
+      [^\x07\x1b\x90\x98\x9c-\x9f]*                  # ... up to their terminator: no other start is
+      (?: \x07 | \x1b\\ | \x9c )                      # passed over, so that the search stays linear
     | \x1b [ -/]* [0-~]                              # two-character sequences
     """,
     re.VERBOSE,

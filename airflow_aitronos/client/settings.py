@@ -17,6 +17,7 @@ from airflow_aitronos.exceptions import AitronosConfigurationError
 
 _A_DAY = 86_400
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_HASHED_CERTIFICATE = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -92,7 +93,10 @@ def load_settings(
     :param mask_secret: tells Airflow of a secret that has to be masked in logs.
     :raises AitronosConfigurationError: if a field, an Extra key or an argument has no legal value.
     """
-    return _Reader(conn_id, mask_secret).read(connection, arguments)
+    reader = _Reader(conn_id, connection, mask_secret)
+    # Error trackers show local variables, and Airflow's connections show their password.
+    del connection
+    return reader.read(arguments)
 
 
 def check_ca_bundle(path: str) -> str | None:
@@ -104,6 +108,9 @@ def check_ca_bundle(path: str) -> str | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if Path(path).is_dir():
+            # OpenSSL takes any folder, and then finds no certificate good.
+            if not any(_HASHED_CERTIFICATE.fullmatch(entry.name) for entry in Path(path).iterdir()):
+                return "a folder without hashed certificates"
             context.load_verify_locations(capath=path)
         else:
             context.load_verify_locations(cafile=path)
@@ -116,43 +123,53 @@ class _Reader:
     """
     Reads one connection, and says which field is wrong.
 
+    Keeps connection and key in attributes: local variables of frames that raise are shown by error trackers.
+
     :param conn_id: id of the connection, for messages.
+    :param connection: the Airflow connection.
     :param mask_secret: tells Airflow of a secret that has to be masked in logs.
     """
 
-    def __init__(self, conn_id: str, mask_secret: Callable[[str], None]) -> None:
+    def __init__(
+        self, conn_id: str, connection: ConnectionFields, mask_secret: Callable[[str], None]
+    ) -> None:
         self._conn_id = safe_text(conn_id, limit=100)
+        self._connection = connection
         self._mask_secret = mask_secret
         self._mask: Mask = no_secrets
 
-    def read(self, connection: ConnectionFields, arguments: Mapping[str, Any]) -> Settings:
-        key = self._api_key(connection.password)
-        extra = self._extra(connection.extra)
+    def read(self, arguments: Mapping[str, Any]) -> Settings:
+        """
+        Return the settings.
+
+        :param arguments: keyword arguments of the hook by name.
+        """
+        self._check_key()
+        extra = self._extra(self._connection.extra)
         values = {name: self._option(name, arguments.get(name), extra.get(name)) for name in _OPTIONS}
-        base_url = self._base_url(connection, allow_http=values["allow_http"])
-        auth = ApiKeyAuth(key, base_url.origin)
+        base_url = self._base_url(allow_http=values["allow_http"])
+        auth = ApiKeyAuth(self._key, base_url.origin)
         return Settings(conn_id=self._conn_id, base_url=base_url, auth=auth, **values)
 
-    def _api_key(self, password: object) -> str:
+    def _check_key(self) -> None:
         where = "The API key goes into the Password field of the connection"
-        if password is None or (isinstance(password, str) and not password.strip()):
-            raise self._error("Password", f"is empty. {where}; Login is not used.")
-        if not isinstance(password, str):
+        if not isinstance(self._connection.password, str | None):
             raise self._error("Password", f"is not text. {where}, in quotes where it is written as JSON.")
         # Stripped, then masked, then checked: Airflow masks the password as stored, with the line break that
         # a copied key may end in, and would let the key itself through.
-        key = password.strip()
-        self._mask_secret(key)
-        self._mask = key_mask(key)
-        if not key.strip("*"):
+        self._key = (self._connection.password or "").strip()
+        if not self._key:
+            raise self._error("Password", f"is empty. {where}; Login is not used.")
+        self._mask_secret(self._key)
+        self._mask = key_mask(self._key)
+        if not self._key.strip("*"):
             raise self._error("Password", f"holds asterisks, as Airflow shows a masked key. {where}.")
-        if not is_sendable(key):
+        if not is_sendable(self._key):
             raise self._error(
                 "Password",
                 "holds a space, a control character or a character outside ASCII within the key, which "
                 f"cannot be sent in a header. Copy the key once more. {where}.",
             )
-        return key
 
     def _extra(self, raw: object) -> dict[str, Any]:
         # Read here rather than by Airflow, which logs broken JSON and goes on with an empty Extra: the call
@@ -188,12 +205,12 @@ class _Reader:
             return parse(value)
         except ValueError as error:
             problem = str(error)
-        shown = safe_text(repr(value), mask=self._mask, limit=100)
+        shown = safe_text(repr(value), mask=self._mask, limit=300)
         raise self._error(source, f"must be {problem}, not {shown}.")
 
-    def _base_url(self, connection: ConnectionFields, *, allow_http: bool) -> BaseUrl:
+    def _base_url(self, *, allow_http: bool) -> BaseUrl:
         try:
-            base_url = parse_base_url(connection.host, connection.port, connection.schema)
+            base_url = parse_base_url(self._connection.host, self._connection.port, self._connection.schema)
         except BaseUrlError as error:
             field, problem = error.field, str(error)
         else:

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
+from airflow_aitronos import __version__
 from airflow_aitronos.client.adapter import DeadlineAdapter
-from airflow_aitronos.client.clock import Deadline, current_deadline
-from airflow_aitronos.client.network_faults import network_failure, too_large
+from airflow_aitronos.client.clock import Deadline
+from airflow_aitronos.client.envelope import is_final
+from airflow_aitronos.client.environment import Environment, read_environment
+from airflow_aitronos.client.exchange import Exchange, NotSentError, current_exchange
+from airflow_aitronos.client.network_faults import network_failure, not_sent, odd_encoding, too_large
 from airflow_aitronos.client.reply import Failure, Reply
-from airflow_aitronos.client.safe_text import Mask, safe_text
-from airflow_aitronos.client.settings import Settings, check_ca_bundle
-from airflow_aitronos.exceptions import AitronosConfigurationError, AitronosInputError
+from airflow_aitronos.client.safe_text import safe_text
+from airflow_aitronos.client.settings import Settings
+from airflow_aitronos.exceptions import AitronosInputError
 
 BODY_LIMIT = 1024 * 1024
 """Longest body that is read, in bytes after decompression."""
 
-_CHUNK = 16 * 1024
+_HEAD_LIMIT = 512 * 1024
+"""Bytes that a reply may take besides its body: headers, framing, and what compression adds."""
+
+_CHUNK = 8 * 1024
+"""Bytes read at a time: an old urllib3 unpacks all of them at once, and gzip packs a thousand to one."""
+
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+"""What was asked for. Stacked encodings and others pack tighter, and older urllib3 unpack them whole."""
+
+NO_REPLY = (requests.RequestException, HTTPError, OSError, ValueError)
+"""What requests, urllib3 and http.client raise instead of giving a reply."""
+
+_HEADERS = {
+    "User-Agent": f"airflow-provider-aitronos/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+}
 
 
 class AitronosSession(requests.Session):
@@ -67,11 +86,15 @@ class Transport:
 
     :param settings: of the connection.
     :param mask_secret: tells Airflow of a secret that has to be masked in logs.
+    :param is_cancelled: whether the task was told to stop; nothing is sent from then on.
     """
 
-    def __init__(self, settings: Settings, *, mask_secret: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, mask_secret: Callable[[str], None], is_cancelled: Callable[[], bool]
+    ) -> None:
         self._settings = settings
         self._mask_secret = mask_secret
+        self._is_cancelled = is_cancelled
 
     @cached_property
     def session(self) -> AitronosSession:
@@ -79,44 +102,14 @@ class Transport:
         session = AitronosSession()
         session.auth = self._settings.auth
         session.verify = self._settings.verify
-        # Only what every urllib3 decodes piece by piece: "br" and "zstd" pack far tighter bombs.
-        session.headers.update({"Accept": "application/json", "Accept-Encoding": "gzip, deflate"})
+        session.headers.update(_HEADERS)
         session.mount("https://", DeadlineAdapter())
         session.mount("http://", DeadlineAdapter())
         return session
 
     @cached_property
-    def environment(self) -> dict[str, Any]:
-        """
-        What the environment says of proxies and certificates, looked up once.
-
-        :raises AitronosConfigurationError: if it names a CA bundle that cannot be used.
-        """
-        settings: dict[str, Any] = dict(
-            self.session.merge_environment_settings(
-                str(self._settings.base_url), {}, True, self._settings.verify, None
-            )
-        )
-        for proxy in settings["proxies"].values():
-            if password := urlsplit(proxy).password:
-                self._mask_secret(password)
-        bundle = settings["verify"]
-        if bundle == self._settings.verify or self._settings.base_url.scheme != "https":
-            return settings
-        if problem := check_ca_bundle(bundle):
-            name = "REQUESTS_CA_BUNDLE" if os.environ.get("REQUESTS_CA_BUNDLE") else "CURL_CA_BUNDLE"
-            raise AitronosConfigurationError(
-                f"Nothing was sent: the environment variable {name} names the CA bundle "
-                f"'{safe_text(bundle, limit=200)}', which cannot be used ({problem}). Correct or unset it, "
-                f"or set verify in the Extra of connection '{self._settings.conn_id}'. "
-                "Trying again cannot help."
-            )
-        return settings
-
-    @property
-    def mask(self) -> Mask:
-        """What replaces the key in texts."""
-        return self._settings.auth.mask
+    def _environment(self) -> Environment:
+        return read_environment(self.session, self._settings, mask_secret=self._mask_secret)
 
     def send(self, request: Request, deadline: Deadline) -> Reply | Failure:
         """
@@ -129,16 +122,25 @@ class Transport:
         :raises AitronosConfigurationError: if the environment does not let it be sent.
         """
         prepared = self._prepare(request)
-        environment = self.environment
-        token = current_deadline.set(deadline)
+        environment = self._environment
+        exchange = Exchange(deadline, self._is_cancelled, BODY_LIMIT + _HEAD_LIMIT)
+        token = current_exchange.set(exchange)
         try:
             return self._exchange(prepared, environment, deadline)
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except NotSentError:
+            return not_sent(self._settings, is_cancelled=self._is_cancelled())
+        except NO_REPLY as error:
             # Read here, and not raised from here: in `error` stands the request, key included, and an
             # exception raised inside this block would carry it as its context.
-            return network_failure(error, self._settings, expired=deadline.remaining() <= 0)
+            return network_failure(
+                error, self._settings, is_sent=exchange.is_sent, is_expired=deadline.remaining() <= 0
+            )
+        except BaseException as error:  # noqa: BLE001  # it is raised again
+            # AirflowTaskTimeout and its like go on, but for the frames of requests and urllib3: among their
+            # local variables is the key, and error trackers show those.
+            raise error.with_traceback(None)  # noqa: B904  # the same exception, not a new one
         finally:
-            current_deadline.reset(token)
+            current_exchange.reset(token)
 
     def close(self) -> None:
         """Close all connections; the next request opens new ones."""
@@ -147,16 +149,25 @@ class Transport:
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
         expected = f"{self._settings.base_url}{request.path}"
+        # Not by the session, which would merge cookies, .netrc and its own settings into each request anew:
+        # that is a third of the cost of a call, and lets a server hand us state to carry along.
+        prepared = requests.PreparedRequest()
         try:
-            prepared = self.session.prepare_request(
-                requests.Request(request.method, expected, json=request.json, params=request.params)
+            prepared.prepare(
+                method=request.method,
+                url=expected,
+                headers=_HEADERS,
+                params=request.params,
+                auth=self._settings.auth,
+                json=request.json,
             )
-        except (requests.RequestException, ValueError, TypeError) as error:
+        except (requests.RequestException, ValueError, TypeError, RecursionError) as error:
             problem = type(error).__name__
         else:
             # The last look before the wire. requests resolves "..", decodes "%2e" and cuts at "#"; the
             # check of ids keeps all that out, and this does not rely on it.
-            if (prepared.url or "").partition("?")[0] == expected:
+            on_the_wire = self._settings.base_url.origin + prepared.path_url
+            if _without_query(prepared.url or "") == _without_query(on_the_wire) == expected:
                 return prepared
             problem = "its URL would lead elsewhere"
         raise AitronosInputError(
@@ -165,18 +176,50 @@ class Transport:
         )
 
     def _exchange(
-        self, prepared: requests.PreparedRequest, environment: dict[str, Any], deadline: Deadline
+        self, prepared: requests.PreparedRequest, environment: Environment, deadline: Deadline
     ) -> Reply | Failure:
         left = max(deadline.remaining(), 0.001)
-        timeout = (min(self._settings.connect_timeout, left), min(self._settings.read_timeout, left))
-        response = self.session.send(prepared, **{**environment, "stream": True, "timeout": timeout})
+        response = self.session.send(
+            prepared,
+            stream=True,
+            timeout=(min(self._settings.connect_timeout, left), min(self._settings.read_timeout, left)),
+            verify=environment.verify,
+            proxies=environment.proxies,
+        )
         try:
-            body = bytearray()
-            for chunk in response.iter_content(_CHUNK):
-                body += chunk
-                if len(body) > BODY_LIMIT:
-                    return too_large(response.status_code, BODY_LIMIT)
-            return Reply(response.status_code, response.headers, bytes(body))
+            body = _read_body(response)
+            if response.status_code < 200:
+                # The final reply may still come, and must not be taken for the answer to the next request.
+                self.session.close()
         finally:
             # Read to its end, the reply has given its connection back already, and this does nothing.
             response.close()
+        return body if isinstance(body, Failure) else Reply(response.status_code, response.headers, body)
+
+
+def _read_body(response: requests.Response) -> bytes | Failure:
+    """
+    Return the body of a reply, or why it cannot be read.
+
+    Only a success needs its body: of any other reply the status says more than what broke in its body. But
+    one that is too large is not asked for again, unless its status says that anyway.
+    """
+    status = response.status_code
+    is_success = 200 <= status < 300
+    if response.headers.get("Content-Encoding", "").lower() not in _ENCODINGS:
+        return odd_encoding(status) if is_success else b""
+    body = bytearray()
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                problem = f"HTTP {status} with a body over {BODY_LIMIT // 1024} KiB"
+                return b"" if is_final(status) else too_large(problem, status)
+    except NO_REPLY:
+        if is_success:
+            raise
+    return bytes(body)
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]

@@ -100,8 +100,12 @@ class AitronosHook(BaseHook):
         :raises airflow.exceptions.AirflowNotFoundException: if Airflow does not know the connection, or its
             secrets backend is down.
         """
-        connection = self.get_connection(self.aitronos_conn_id)
-        settings = load_settings(self.aitronos_conn_id, connection, self._arguments, mask_secret=mask_secret)
+        settings = load_settings(
+            self.aitronos_conn_id,
+            self.get_connection(self.aitronos_conn_id),
+            self._arguments,
+            mask_secret=mask_secret,
+        )
         for line in settings.warnings():
             self.log.warning("%s", line)
         return settings
@@ -148,7 +152,8 @@ class AitronosHook(BaseHook):
         :param params: query.
         :param idempotent: whether the call may be sent again when it may have been carried out already.
             Default: GET and DELETE may, others may not. Say True for an upsert.
-        :return: the JSON object of the reply; empty for a 204 to a DELETE.
+        :return: the JSON object of the reply; empty for a 204 to a DELETE. All of it can go to XCom, unless
+            it has keys that Airflow keeps for itself, ``__classname__`` and ``__id__``.
         :raises AitronosInputError: if the call cannot be sent.
         :raises AitronosUnsafeToRepeatError: if it is unknown whether a call was carried out that may not be
             sent again.

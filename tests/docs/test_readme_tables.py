@@ -23,7 +23,7 @@ def _status_rows() -> Iterator[tuple[int, str, str, str]]:
             yield int(status), end, requests, raised.strip("`")
 
 
-@pytest.mark.parametrize(("status", "end", "requests", "raised"), _status_rows())
+@pytest.mark.parametrize(("status", "end", "requests", "raised"), list(_status_rows()))
 def test_a_status_ends_as_the_table_says(
     status: int, end: str, requests: str, raised: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,5 +77,5 @@ def test_the_table_of_settings_is_complete_and_true() -> None:
         for bound in (lowest, highest):
             assert parse(int(bound) if whole else bound) == bound
         for outside in (lowest - (1 if whole else 0.0005), highest + 1):
-            with pytest.raises(ValueError, match="a (whole )?number"):
+            with pytest.raises(ValueError, match=r"a (whole )?number"):
                 parse(int(outside) if whole else outside)

@@ -1,0 +1,1 @@
+"""Benchmarks: what the package costs, against what a user would write instead."""

@@ -1,0 +1,215 @@
+"""What a wire case is made of: scripted replies in, one named end out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from airflow_aitronos.client.clock import Clock
+from airflow_aitronos.exceptions import AitronosError
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer, Pairs, Reply, http
+
+KEY = "sk-CANARY-7f3a9c51e2d84b60"
+CONN_ID = "aitronos_default"
+ASSISTANT = "asst_abc123def456"
+WORKFLOW = "flow_abc123def456"
+MESSAGE = "Operation completed successfully"
+TRACE = "req_abc123xyz"
+HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
+
+DETACH = f"DELETE /v1/assistants/{ASSISTANT}/workflow"
+LOOK = f"GET /v1/assistants/{ASSISTANT}"
+POST = "POST /v1/workflows"
+DEFINITION = {"name": "nightly", "definition": {}}
+
+
+@dataclass
+class Scene:
+    """The surroundings of a case, which its `prepare` may change before the call is made."""
+
+    server: FaultServer
+    elsewhere: FaultServer  # a second listener, to which nobody may connect
+    patch: pytest.MonkeyPatch
+    folder: Path
+    clock: Clock
+    stack: ExitStack
+    host: str = ""  # of the connection
+    extra: dict[str, Any] = field(default_factory=dict)
+    ports: set[int] = field(default_factory=set)  # those that the call may connect to
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The server's certificate, and whether the connection's `verify` names the CA behind it."""
+
+    hostname: str = "127.0.0.1"
+    _: KW_ONLY
+    expired: bool = False
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class End:
+    """How a call has to end.
+
+    `says` are words of the error's text, or of the last log line of a success, whatever their case.
+    `facts` are attributes of the error; status_code, code, trace_id and retry_after that are missing here
+    have to be None. `maybe_done` is whether the text warns that the call may have taken effect.
+    """
+
+    error: type[AitronosError] | None
+    says: tuple[str, ...]
+    _: KW_ONLY
+    stops: bool = False
+    maybe_done: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    value: Any = None
+    warns: bool = False
+
+
+def stop(error: type[AitronosError], *says: str, maybe_done: bool = False, **facts: Any) -> End:
+    """End with an error that makes the task fail at once."""
+    return End(error, says, stops=True, maybe_done=maybe_done, facts=facts)
+
+
+def later(error: type[AitronosError], *says: str, maybe_done: bool = False, **facts: Any) -> End:
+    """End with an error that leaves the task its retries."""
+    return End(error, says, maybe_done=maybe_done, facts=facts)
+
+
+def done(*says: str, warns: bool = False, **fields: Any) -> End:
+    """End well, with the documented result but for the `fields`."""
+    return End(None, says, value=detached(**fields), warns=warns)
+
+
+Replies: TypeAlias = Iterable[Reply] | Callable[[Scene], Iterable[Reply]]
+Wait: TypeAlias = tuple[float, float] | None
+
+
+def asked(seconds: float) -> Wait:
+    """Wait for what the server asked, and a little longer so that not all come back at once."""
+    return seconds, seconds + max(1.0, seconds / 10)
+
+
+def detach() -> Any:
+    """Run the operator."""
+    from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+
+    return DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT).execute({})
+
+
+def nothing(scene: Scene) -> None:
+    """Prepare nothing."""
+
+
+@dataclass(frozen=True)
+class WireCase:
+    """One case of the fault matrix; each variant changes some fields of it.
+
+    :param id: of the fault matrix.
+    :param fault: what goes wrong.
+    :param replies: of the server, in order; beyond them it answers 500.
+    :param end: how the call ends.
+    :param sent: the requests that reach the server whole; a number stands for so many detaches.
+    :param attempts: that the log tells of; None for as many as were sent.
+    :param failed: attempts that failed; None for all, or all but the last where the end is good.
+    :param waits: between the attempts, each as a range; None is the package's own backoff.
+    :param connections: that the server has to see; None for any number.
+    :param logs: words that have to stand in some log line.
+    :param never: words that may stand nowhere in logs, error and value.
+    :param extra: of the Airflow connection.
+    :param tls: makes the server speak TLS.
+    :param clock: what the call measures time with; the real one where a deadline cuts real reads short.
+    :param prepare: changes the scene before the call.
+    :param call: what is done.
+    :param memory: whether the call may take no more than 32 MiB.
+    :param variants: changes of the fields above, by name.
+    """
+
+    id: str
+    fault: str
+    _: KW_ONLY
+    replies: Replies = ()
+    end: End = field(default_factory=done)
+    sent: int | Sequence[str] = 1
+    attempts: int | None = None
+    failed: int | None = None
+    waits: Sequence[Wait] | None = None
+    connections: int | None = None
+    logs: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    tls: Certificate | None = None
+    clock: Callable[[], Clock] = FakeClock
+    prepare: Callable[[Scene], None] = nothing
+    call: Callable[[], Any] = detach
+    memory: bool = False
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def request_lines(self) -> list[str]:
+        """Method and raw path of every request that has to arrive."""
+        return [DETACH] * self.sent if isinstance(self.sent, int) else list(self.sent)
+
+    @property
+    def all_attempts(self) -> int:
+        """Number of attempts; the GET that settles an unknown outcome is none."""
+        if self.attempts is not None:
+            return self.attempts
+        return sum(not line.startswith("GET ") for line in self.request_lines)
+
+    @property
+    def failed_attempts(self) -> int:
+        """Number of attempts that failed."""
+        if self.failed is not None:
+            return self.failed
+        return self.all_attempts - (self.end.error is None)
+
+
+def vary(**fields: Any) -> dict[str, Any]:
+    """Name the fields in which a variant differs from its case."""
+    return fields
+
+
+def parameters(cases: Iterable[WireCase]) -> list[Any]:
+    """Return a pytest parameter for each variant, with ids such as `H4[nan]`."""
+    return [
+        pytest.param(
+            replace(case, variants={}, **changes),
+            id=f"{case.id}[{name}]" if name else case.id,
+            marks=pytest.mark.case(case.id),
+        )
+        for case in cases
+        for name, changes in (case.variants or {"": {}}).items()
+    ]
+
+
+def detached(**fields: Any) -> dict[str, Any]:
+    """Return the documented body of a detach, but for the `fields`."""
+    return {"assistant_id": ASSISTANT, "workflow_id": WORKFLOW, "message": MESSAGE} | fields
+
+
+def envelope(status: int, code: str, headers: Pairs = (), **fields: Any) -> bytes:
+    """Return a reply with the documented error envelope, but for the `fields` of its error."""
+    error = {
+        "code": code,
+        "message": "It did not work.",
+        "system_message": "It did not work, says the system.",
+        "type": "some_error",
+        "status": status,
+        "trace_id": TRACE,
+        "timestamp": "2025-11-11T10:30:00Z",
+        "details": {},
+    }
+    return http(status, {"success": False, "error": error | fields}, headers)
+
+
+GOOD = http(200, detached())
+NOTHING_LINKED = http(200, detached(workflow_id=None))
+UNAVAILABLE = envelope(503, "SERVICE_UNAVAILABLE")
