@@ -34,16 +34,20 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "aitronos",
                 "hook-class-name": "airflow_aitronos.hooks.aitronos.AitronosHook",
                 "hook-name": "Aitronos",
-                # Airflow 3.2 and later read the form from here; 3.1 asks the hook class.
-                "ui-field-behaviour": {
-                    "hidden-fields": ["login", "schema"],
-                    "relabeling": {"password": "API key", "host": "Base URL"},
-                    "placeholders": {
-                        "host": "https://api.aitronos.com",
-                        "password": "API key, sent as X-API-Key",
-                        "extra": '{"total_timeout": 120, "max_attempts": 4}',
-                    },
-                },
+                "ui-field-behaviour": _form(),
             }
         ],
+    }
+
+
+def _form() -> dict[str, Any]:
+    """Return the connection form, which Airflow 3.2 and later read from here; 3.1 asks the hook class."""
+    return {
+        "hidden-fields": ["login", "schema"],
+        "relabeling": {"password": "API key", "host": "Base URL"},
+        "placeholders": {
+            "host": "https://api.aitronos.com",
+            "password": "API key, sent as X-API-Key",
+            "extra": '{"total_timeout": 120, "max_attempts": 4}',
+        },
     }

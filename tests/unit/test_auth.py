@@ -37,7 +37,9 @@ def test_key_goes_into_its_header() -> None:
     ],
 )
 def test_key_goes_nowhere_else(url: str) -> None:
-    with pytest.raises(AitronosConfigurationError, match="goes to https://api.aitronos.com only") as caught:
+    with pytest.raises(
+        AitronosConfigurationError, match=r"goes to https://api\.aitronos\.com only"
+    ) as caught:
         prepared(url)
     assert_hides(caught.value, KEY)
 

@@ -141,7 +141,11 @@ def test_loopback(host: str, is_loopback: bool) -> None:
 
 
 pieces = st.sampled_from(
-    ["https://", "http://", "api.x", "evil.com", "@", ":", "/", "//", "\\", "?", "#", "%", "%2e", "[", "]", "::1", "[::1]", "443", "..", ".", "v1", "user", "\t", "\n", "\x00", "\u3002", "\uff0e", "-", "_", "xn--", "127.0.0.1", ";", "&"]
+    [
+        "https://", "http://", "api.x", "evil.com", "@", ":", "/", "//", "\\", "?", "#", "%", "%2e", "[", "]",
+        "::1", "[::1]", "443", "..", ".", "v1", "user", "\t", "\n", "\x00", "\u3002", "\uff0e", "-", "_",
+        "xn--", "127.0.0.1", ";", "&",
+    ]
 )  # fmt: skip
 hosts = st.one_of(
     st.text(), st.lists(pieces, max_size=8).map("".join), st.text("ab.:/@[]?#%\\1", max_size=20)
@@ -150,10 +154,13 @@ hosts = st.one_of(
 
 @given(host=hosts, port=st.one_of(st.none(), st.integers(-1, 70_000)))
 def test_any_host_is_refused_or_is_the_host_that_gets_the_key(host: str, port: int | None) -> None:
+    refusal: str | None = None
     try:
         base_url = parse_base_url(host, port)
     except BaseUrlError as error:
-        assert str(error).isprintable()
+        refusal = str(error)
+    if refusal is not None:
+        assert refusal.isprintable()
         return
     prepared = requests.Request("GET", f"{base_url}/v1/x").prepare()
     assert prepared.url == f"{base_url}/v1/x"

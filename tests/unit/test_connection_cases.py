@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
@@ -49,7 +49,7 @@ unverified = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def detach(conn_id: str = CONN_ID, *, log: Lines | None = None, **arguments: Any) -> Any:
     """Detach through the hook, as the operator does; the log is for tests that look at it."""
     with AitronosHook(conn_id, **arguments) as hook:
-        hook._log = log or Lines()
+        hook._log = cast("Any", log or Lines())
         return hook.detach_assistant_workflow(ASSISTANT)
 
 
@@ -724,7 +724,8 @@ def test_unknown_extra_key(connect: SetConnection, connect_uri: SetUri, form: st
 def press_test(*secrets: str, clock: FakeClock | None = None) -> tuple[bool, str]:
     """Return what the Test button shows, and check that it tells nothing it should not."""
     hook = AitronosHook()
-    hook._log = log = Lines()
+    log = Lines()
+    hook._log = cast("Any", log)
     if clock is not None:
         hook.clock = clock  # type: ignore[misc]  # for this hook only
     good, message = hook.test_connection()

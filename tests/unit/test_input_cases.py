@@ -235,9 +235,11 @@ class _Upstream(BaseOperator):
 def _rendered_from_xcom() -> DetachAssistantWorkflowOperator:
     with DAG("dag"):
         upstream = _Upstream(task_id="deploy")
-        operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=upstream.output)
+        later: Any = upstream.output
+        operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=later)
     assert operator.upstream_task_ids == {"deploy"}
-    operator.render_template_fields({"ti": _TaskInstance(), "expanded_ti_count": None})
+    context: Any = {"ti": _TaskInstance(), "expanded_ti_count": None}
+    operator.render_template_fields(context)
     return operator
 
 

@@ -78,7 +78,11 @@ def test_a_cut_leaves_no_part_of_the_key(limit: int) -> None:
 
 
 nasty = st.sampled_from(
-    ["\x1b[31m", "\x1b", "\x9b", "\x1b]0;", "\x07", "\x1b\\", "[", "31m", "::", ":", "group::", "::group::", "::ENDGROUP::", "end", "\n", "\r", "\x00", "\u2028", "\u202e", "\ud800", "\u200b", KEY, KEY[:5], KEY[5:], " ", "x" * 30]
+    [
+        "\x1b[31m", "\x1b", "\x9b", "\x1b]0;", "\x07", "\x1b\\", "[", "31m", "::", ":", "group::",
+        "::group::", "::ENDGROUP::", "end", "\n", "\r", "\x00", "\u2028", "\u202e", "\ud800", "\u200b",
+        KEY, KEY[:5], KEY[5:], " ", "x" * 30,
+    ]
 )  # fmt: skip
 texts = st.one_of(st.text(), st.lists(st.one_of(nasty, st.text(max_size=3)), max_size=12).map("".join))
 

@@ -1,0 +1,202 @@
+"""What is in the wheel and in the source distribution, and that the wheel can be used."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from configparser import ConfigParser
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from airflow_aitronos import __version__
+from tests.packaging.project import PACKAGE, PYPROJECT, REPOSITORY, module_names
+
+STEM = f"airflow_provider_aitronos-{__version__}"
+DIST_INFO = f"{STEM}.dist-info"
+
+DECOYS = (
+    ".venv/lib/module.py",
+    ".airflow-tests/airflow.cfg",
+    "airflow_aitronos/__pycache__/call.cpython-311.pyc",
+)
+"""What lies about in a repository that is worked in."""
+
+BUILD = """
+import sys
+from flit_core import buildapi
+buildapi.build_wheel(sys.argv[1])
+buildapi.build_sdist(sys.argv[1])
+"""
+
+IMPORT = """
+import importlib, json, sys
+from importlib.metadata import distribution
+files = {name: importlib.import_module(name).__file__ for name in sys.argv[1:]}
+print(json.dumps([files, str(distribution("airflow-provider-aitronos").locate_file(""))]))
+"""
+
+
+@dataclass
+class Built:
+    """The distributions as their files, and the names in the tree before and after the build."""
+
+    wheel: Path
+    in_wheel: dict[str, bytes]
+    in_sdist: dict[str, bytes]
+    before: list[str]
+    after: list[str]
+
+
+def names_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def copy_of_the_repository(folder: Path) -> Path:
+    """Copy everything but the hidden folders, with stand-ins for what may not get into a distribution."""
+    tree = folder / "repository"
+    shutil.copytree(REPOSITORY, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for decoy in DECOYS:
+        (tree / decoy).parent.mkdir(parents=True)
+        (tree / decoy).write_text("not for anybody")
+    return tree
+
+
+def unzipped(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def untarred(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        files = {member.name: archive.extractfile(member) for member in archive.getmembers()}
+        return {name: file.read() if file else b"" for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("build")
+    tree = copy_of_the_repository(folder)
+    out = folder / "out"
+    out.mkdir()
+    before = names_below(tree)
+    subprocess.run([sys.executable, "-c", BUILD, str(out)], cwd=tree, check=True)
+    wheel = out / f"{STEM}-py3-none-any.whl"
+    sdist = out / f"{STEM}.tar.gz"
+    assert sorted(out.iterdir()) == sorted([wheel, sdist])
+    return Built(wheel, unzipped(wheel), untarred(sdist), before, names_below(tree))
+
+
+@pytest.fixture(scope="module")
+def metadata(built: Built) -> Message:
+    return email.message_from_bytes(built.in_wheel[f"{DIST_INFO}/METADATA"])
+
+
+def package_files() -> dict[str, bytes]:
+    """Return every file of the package by its path in the repository."""
+    paths = [*PACKAGE.rglob("*.py"), PACKAGE / "py.typed"]
+    return {path.relative_to(REPOSITORY).as_posix(): path.read_bytes() for path in paths}
+
+
+def root_file(name: str) -> bytes:
+    return (REPOSITORY / name).read_bytes()
+
+
+def test_building_leaves_nothing_behind(built: Built) -> None:
+    assert set(DECOYS) < set(built.before)
+    assert {"tests", "benchmarks", "dev", "example_dags"} < set(built.before)
+    assert built.after == built.before
+
+
+def test_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
+    about = {f"{DIST_INFO}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt")}
+    expected = {**package_files(), f"{DIST_INFO}/licenses/LICENSE": root_file("LICENSE")}
+    assert {name: data for name, data in built.in_wheel.items() if name not in about} == expected
+    assert about < set(built.in_wheel)
+
+
+def test_sdist_holds_the_package_and_what_builds_it(built: Built) -> None:
+    expected = package_files()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        expected[name] = root_file(name)
+    expected["PKG-INFO"] = built.in_wheel[f"{DIST_INFO}/METADATA"]
+    assert built.in_sdist == {f"{STEM}/{name}": data for name, data in expected.items()}
+
+
+def test_metadata(metadata: Message) -> None:
+    assert metadata["Name"] == "airflow-provider-aitronos"
+    assert metadata["Version"] == __version__
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_all("License-File") == ["LICENSE"]
+    assert metadata.get_all("Provides-Extra") == ["sandbox"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert str(metadata.get_payload()).strip() == root_file("README.md").decode().strip()
+
+
+def test_requirements(metadata: Message) -> None:
+    requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    always = [str(one) for one in requirements if one.marker is None]
+    extra = [str(one) for one in requirements if str(one.marker) == 'extra == "sandbox"']
+    assert {Requirement(one).name for one in always} == {"apache-airflow", "requests", "tenacity"}
+    assert {Requirement(one).name for one in extra} == {"fastapi", "pydantic", "uvicorn"}
+    assert len(always) + len(extra) == len(requirements)
+    project = PYPROJECT["project"]
+    assert always == [str(Requirement(one)) for one in project["dependencies"]]
+    of_extra = project["optional-dependencies"]["sandbox"]
+    assert extra == [str(Requirement(f'{one} ; extra == "sandbox"')) for one in of_extra]
+
+
+def test_entry_points(built: Built) -> None:
+    parser = ConfigParser()
+    parser.read_string(built.in_wheel[f"{DIST_INFO}/entry_points.txt"].decode())
+    assert {section: dict(parser[section]) for section in parser.sections()} == {
+        "apache_airflow_provider": {
+            "provider_info": "airflow_aitronos.get_provider_info:get_provider_info",
+        }
+    }
+
+
+def python_with_pip() -> str:
+    """Return a Python that has pip: the tests' own environment is made without."""
+    base = Path(sys.base_prefix, "bin", "python3")
+    for candidate in (sys.executable, str(base), shutil.which("python3")):
+        if candidate is None or not Path(candidate).exists():
+            continue
+        if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+            return candidate
+    raise AssertionError("there is no Python with pip")
+
+
+def test_wheel_can_be_installed_and_every_module_imported(built: Built, tmp_path: Path) -> None:
+    target = tmp_path / "installed"
+    pip = [python_with_pip(), "-m", "pip", "--python", sys.executable]
+    options = ["--quiet", "--no-cache-dir", "--no-deps", "--no-index", "--no-compile"]
+    subprocess.run(
+        [*pip, "install", *options, "--target", str(target), str(built.wheel)],
+        cwd=tmp_path,
+        env={**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        check=True,
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", IMPORT, *module_names()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(target)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    files, found_in = json.loads(result.stdout.splitlines()[-1])
+    assert Path(found_in) == target
+    assert sorted(Path(file).relative_to(target).as_posix() for file in files.values()) == sorted(
+        name for name in package_files() if name.endswith(".py")
+    )

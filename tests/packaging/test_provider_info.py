@@ -1,0 +1,111 @@
+"""What Airflow reads of the provider: a mistake in it stops every Airflow process from starting."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+from airflow.providers_manager import ProvidersManager
+from packaging.utils import canonicalize_name
+
+import airflow_aitronos
+from airflow_aitronos.get_provider_info import get_provider_info
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from tests.packaging.project import PYPROJECT, module_names
+
+GROUP = "apache_airflow_provider"
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return one of the JSON schemas that Airflow comes with."""
+    read = json.loads((files("airflow") / name).read_text(encoding="utf-8"))
+    assert isinstance(read, dict)
+    return read
+
+
+def installed() -> tuple[EntryPoint, Distribution]:
+    """Return the one installed entry point that leads into the package, and whose it is."""
+    (found,) = (point for point in entry_points(group=GROUP) if point.module.startswith("airflow_aitronos."))
+    assert found.dist is not None
+    return found, found.dist
+
+
+def test_fits_the_schema_that_airflow_checks_at_start_up() -> None:
+    jsonschema.validate(get_provider_info(), schema("provider_info.schema.json"))
+
+
+def test_connection_types_fit_the_schema_of_airflows_own_providers() -> None:
+    # Stricter than the one above: it knows the fields of the form. An Airflow that does not know the form
+    # here at all lets it pass.
+    form = schema("provider.yaml.schema.json")["properties"]["connection-types"]
+    jsonschema.validate(get_provider_info()["connection-types"], form)
+
+
+def test_one_name() -> None:
+    name = get_provider_info()["package-name"]
+    _, distribution = installed()
+    assert name == canonicalize_name(distribution.name)
+    assert name == PYPROJECT["project"]["name"]
+
+
+def test_one_version() -> None:
+    assert PYPROJECT["project"]["version"] == airflow_aitronos.__version__
+
+
+def test_entry_point_gives_the_provider_info() -> None:
+    point, _ = installed()
+    assert PYPROJECT["project"]["entry-points"] == {GROUP: {point.name: point.value}}
+    assert point.load() is get_provider_info
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators"])
+def test_every_module_is_named_and_can_be_imported(kind: str) -> None:
+    info = get_provider_info()
+    declared = {integration["integration-name"] for integration in info["integrations"]}
+    named = []
+    for entry in info[kind]:
+        assert entry["integration-name"] in declared
+        named += entry["python-modules"]
+    assert sorted(named) == [name for name in module_names() if name.startswith(f"airflow_aitronos.{kind}.")]
+    for name in named:
+        assert importlib.import_module(name).__name__ == name
+
+
+def test_connection_types_are_those_of_their_hooks() -> None:
+    types = get_provider_info()["connection-types"]
+    assert [one["connection-type"] for one in types] == ["aitronos"]
+    for one in types:
+        module, _, name = one["hook-class-name"].rpartition(".")
+        hook = getattr(importlib.import_module(module), name)
+        assert (hook.conn_type, hook.hook_name) == (one["connection-type"], one["hook-name"])
+
+
+def test_form_as_the_hook_class_gives_it() -> None:
+    form = AitronosHook.get_ui_field_behaviour()
+    assert sorted(form) == ["hidden_fields", "placeholders", "relabeling"]
+    jsonschema.validate(form, schema("customized_form_field_behaviours.schema.json"))
+
+
+def test_airflow_lists_the_provider() -> None:
+    command = [sys.executable, "-m", "airflow", "providers", "list", "-o", "json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    versions = {one["package_name"]: one["version"] for one in json.loads(result.stdout)}
+    _, distribution = installed()
+    assert versions.get("airflow-provider-aitronos") == distribution.version
+
+
+# The place that later versions name instead does not exist in Airflow 3.1.
+@pytest.mark.filterwarnings("ignore:ProvidersManager.* is deprecated")
+def test_airflow_knows_the_connection_type() -> None:
+    untyped: Any = ProvidersManager
+    hook = untyped().hooks["aitronos"]
+    assert hook.hook_class_name == "airflow_aitronos.hooks.aitronos.AitronosHook"
+    assert hook.package_name == "airflow-provider-aitronos"
+    assert hook.connection_testable is True

@@ -1,0 +1,114 @@
+"""Run DAGs through Airflow's own task runner, and read from its database what became of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+MIGRATION_LIMIT = 300
+"""Seconds."""
+
+
+@dataclass
+class TaskResult:
+    """
+    A task instance, as Airflow's database has it.
+
+    :param state: its state.
+    :param tries: how often it ran.
+    :param xcoms: what it pushed, by key.
+    :param rendered: its rendered template fields.
+    """
+
+    state: str
+    tries: int
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    rendered: dict[str, Any] = field(default_factory=dict)
+
+
+def migrate(**environment: str) -> None:
+    """
+    Make Airflow's database.
+
+    :param environment: what is different for it.
+    """
+    finished = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=MIGRATION_LIMIT,
+        env={**os.environ, **environment},
+    )
+    assert finished.returncode == 0, finished.stdout[-3000:]
+
+
+def run(dag: Any, logical_date: datetime | None = None) -> dict[str, TaskResult]:
+    """
+    Run a DAG in this process, and return its task instances by name.
+
+    :param dag: of ``dags/detach_dags.py``.
+    :param logical_date: of the run; a run of the same date is cleared and run again.
+    """
+    dag_run = dag.test(**({"logical_date": logical_date} if logical_date else {}))
+    return read(dag.dag_id, dag_run.run_id)
+
+
+def read(dag_id: str, run_id: str) -> dict[str, TaskResult]:
+    """
+    Return the task instances of a run by name: the task id, with the map index if there is one.
+
+    :param dag_id: of the DAG.
+    :param run_id: of the run.
+    """
+    tasks = {}
+    for task_id, map_index, state, tries in _select(
+        "SELECT task_id, map_index, state, try_number FROM task_instance", dag_id, run_id
+    ):
+        tasks[_name(task_id, map_index)] = TaskResult(state, tries)
+    for task_id, map_index, key, value in _select(
+        "SELECT task_id, map_index, key, value FROM xcom", dag_id, run_id
+    ):
+        tasks[_name(task_id, map_index)].xcoms[key] = _decoded(value)
+    for task_id, map_index, fields in _select(
+        "SELECT task_id, map_index, rendered_fields FROM rendered_task_instance_fields", dag_id, run_id
+    ):
+        tasks[_name(task_id, map_index)].rendered = _decoded(fields)
+    return tasks
+
+
+def _select(query: str, dag_id: str, run_id: str) -> list[Any]:
+    from airflow.configuration import conf
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(conf.get("database", "sql_alchemy_conn"))
+    try:
+        with engine.connect() as connection:
+            return list(
+                connection.execute(
+                    text(f"{query} WHERE dag_id = :dag_id AND run_id = :run_id"),
+                    {"dag_id": dag_id, "run_id": run_id},
+                ).all()
+            )
+    finally:
+        engine.dispose()
+
+
+def _name(task_id: str, map_index: int) -> str:
+    return task_id if map_index < 0 else f"{task_id}[{map_index}]"
+
+
+def _decoded(value: Any) -> Any:
+    # JSON text in a JSON column: decoded by some databases, and encoded twice by some versions of Airflow.
+    for _ in range(2):
+        if isinstance(value, str | bytes):
+            with contextlib.suppress(ValueError):
+                value = json.loads(value)
+    return value

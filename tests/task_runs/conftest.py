@@ -1,0 +1,71 @@
+"""A migrated, throw-away Airflow, and connections into it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from tests.conftest import AIRFLOW_HOME
+from tests.task_runs import airflow_runs, callbacks
+
+KEY = "sk-CANARY-7f3a9c51e2d84b60"
+
+SetConnection = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def airflow_home() -> None:
+    """Make the database anew: an old one may be another version's."""
+    (AIRFLOW_HOME / "airflow.db").unlink(missing_ok=True)
+    shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
+    airflow_runs.migrate()
+
+
+@pytest.fixture(autouse=True)
+def seen() -> list[callbacks.Seen]:
+    """Return what callbacks will have seen."""
+    callbacks.seen.clear()
+    return callbacks.seen
+
+
+@pytest.fixture
+def errors(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """Return the errors that calls will have ended with; not every Airflow hands them to callbacks here."""
+    noted: list[BaseException] = []
+    detach = AitronosHook.detach_assistant_workflow
+
+    def noting(hook: AitronosHook, assistant_id: str) -> Any:
+        try:
+            return detach(hook, assistant_id)
+        except BaseException as error:
+            noted.append(error)
+            raise
+
+    monkeypatch.setattr(AitronosHook, "detach_assistant_workflow", noting)
+    return noted
+
+
+@pytest.fixture(autouse=True)
+def _signal_handlers() -> Iterator[None]:
+    """Put back the handlers that the task runner replaces."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> SetConnection:
+    """Define the Airflow connection: ``connect(url, conn_id=…, **extra)``."""
+
+    def connect(url: str, conn_id: str = "aitronos_default", key: str = KEY, **extra: Any) -> None:
+        fields = {"conn_type": "aitronos", "host": url, "password": key, "extra": extra}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return connect

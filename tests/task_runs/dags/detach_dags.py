@@ -1,0 +1,89 @@
+"""The DAGs that the task runs are made with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+from tests.task_runs import callbacks
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ASSISTANT = "asst_abc123def456"
+AT_ONCE = timedelta(0)
+
+
+def one_detach(dag_id: str, **arguments: Any) -> DAG:
+    """Return a DAG with one detach that notes down its callbacks."""
+    with DAG(dag_id, schedule=None, start_date=START) as dag:
+        DetachAssistantWorkflowOperator(
+            **{
+                "task_id": "detach",
+                "assistant_id": ASSISTANT,
+                "retry_delay": AT_ONCE,
+                "on_failure_callback": callbacks.on_failure,
+                "on_retry_callback": callbacks.on_retry,
+                **arguments,
+            }
+        )
+    return dag
+
+
+detach_no_retries = one_detach("detach_no_retries")
+detach_2_retries = one_detach("detach_2_retries", retries=2)
+detach_3_retries = one_detach("detach_3_retries", retries=3)
+detach_in_one_second = one_detach("detach_in_one_second", execution_timeout=timedelta(seconds=1))
+detach_without_xcom = one_detach("detach_without_xcom", do_xcom_push=False)
+detach_multiple_outputs = one_detach("detach_multiple_outputs", multiple_outputs=True)
+detach_limited = one_detach("detach_limited", max_attempts=2, total_timeout=5, retries=2)
+detach_templated = one_detach(
+    "detach_templated", assistant_id="asst_{{ 'abc' + '123' }}", aitronos_conn_id="{{ 'other' }}_conn"
+)
+
+with DAG("detach_from_upstream", schedule=None, start_date=START) as detach_from_upstream:
+
+    @task
+    def choose() -> str:
+        return ASSISTANT
+
+    @task
+    def look_at(detached: dict[str, Any]) -> str:
+        return f"freed {detached['workflow_id']}"
+
+    look_at(
+        DetachAssistantWorkflowOperator(task_id="detach", assistant_id=choose()).output  # type: ignore[arg-type]  # XComArgs stand for what they will hold
+    )
+
+with DAG("detach_from_nothing", schedule=None, start_date=START) as detach_from_nothing:
+
+    @task
+    def say_nothing() -> None:
+        return None
+
+    say_nothing() >> DetachAssistantWorkflowOperator(
+        task_id="detach",
+        assistant_id="{{ ti.xcom_pull(task_ids='say_nothing') }}",
+        retries=2,
+        retry_delay=AT_ONCE,
+    )
+
+with DAG("detach_mapped", schedule=None, start_date=START) as detach_mapped:
+    DetachAssistantWorkflowOperator.partial(task_id="detach", retries=0).expand(
+        assistant_id=[f"asst_{number}" for number in range(50)]
+    )
+
+with DAG("detach_as_teardown", schedule=None, start_date=START) as detach_as_teardown:
+
+    @task
+    def set_up() -> None:
+        return None
+
+    @task
+    def work() -> None:
+        raise RuntimeError("the work failed")
+
+    up = set_up()
+    detach = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT)
+    up >> work() >> detach.as_teardown(setups=up)  # type: ignore[arg-type]  # TaskFlow's own way

@@ -1,0 +1,82 @@
+"""What Airflow does with DAG files and operators, on every supported version."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseHook
+from packaging.requirements import Requirement
+
+from tests.conftest import REPOSITORY
+from tests.support.cases import case
+from tests.task_runs.dags import detach_dags
+
+EXAMPLES = sorted((REPOSITORY / "example_dags").glob("*.py"))
+
+
+@pytest.fixture
+def nowhere_to_ask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*args: Any) -> None:
+        raise AssertionError("a DAG file must not look for connections or servers")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseHook, "get_connection", refuse)
+        patch.setattr("socket.socket.connect", refuse)
+        yield
+
+
+@case("A13")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_dag_file_is_imported_without_network_and_connection(path: Path, nowhere_to_ask: None) -> None:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.dag.dag_id == path.stem
+
+
+@case("A14")
+@pytest.mark.parametrize(
+    "dag", [detach_dags.detach_no_retries, detach_dags.detach_mapped], ids=["plain", "mapped"]
+)
+def test_an_operator_survives_serialization(dag: Any) -> None:
+    module = importlib.import_module("airflow.serialization.serialized_objects")
+    serializer = getattr(module, "DagSerialization", None) or module.SerializedDAG
+    there = serializer.to_dict(dag)
+    back = serializer.from_dict(there).get_task("detach")
+    assert tuple(back.template_fields) == ("assistant_id", "aitronos_conn_id")
+    assert back.task_type == "DetachAssistantWorkflowOperator"
+    if not back.is_mapped:
+        assert back.assistant_id == detach_dags.ASSISTANT
+
+
+PROBE = """
+import sys, warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import airflow_aitronos.exceptions, airflow_aitronos.hooks.aitronos as hooks
+    import airflow_aitronos.operators.assistants, airflow_aitronos.get_provider_info
+    hooks.AitronosHook.get_ui_field_behaviour()
+    hooks.AitronosHook()
+for warning in caught:
+    if "aitronos" in warning.filename or "aitronos" in str(warning.message):
+        print(warning.filename, warning.message)
+"""
+
+
+@case("A18")
+def test_this_airflow_is_supported_and_warns_of_nothing_of_ours() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = {one.name: one for one in map(Requirement, project["dependencies"])}
+    assert requirements["apache-airflow"].specifier.contains(version("apache-airflow"))
+    found = subprocess.run([sys.executable, "-c", PROBE], check=True, capture_output=True, text=True)
+    assert found.stdout == ""
