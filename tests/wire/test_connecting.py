@@ -1,0 +1,192 @@
+"""What happens before the first byte of a request leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_aitronos.client import adapter
+from airflow_aitronos.exceptions import (
+    AitronosCancelledError,
+    AitronosConfigurationError,
+    AitronosError,
+    AitronosNetworkError,
+)
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer, blackhole, closed_port, http
+from tests.wire.runner import connect
+from tests.wire.wire_case import ASSISTANT, GOOD, KEY
+
+
+@pytest.fixture
+def hook() -> Iterator[AitronosHook]:
+    with AitronosHook() as hook:
+        yield hook
+
+
+@pytest.fixture
+def on_connected(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Let something happen when a connection has just been made."""
+    real = adapter._HTTPConnection.connect
+
+    def arrange(happen: Callable[[], None]) -> None:
+        def connect_then(connection: Any) -> None:
+            real(connection)
+            happen()
+
+        monkeypatch.setattr(adapter._HTTPConnection, "connect", connect_then)
+
+    return arrange
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let a name that only the test knows have these addresses."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != "many.test":
+            return real(host, port, *args, **kwargs)
+        return [one for address in addresses for one in real(address, port, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_all_addresses_of_a_name_share_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve_to(monkeypatch, *["127.0.0.1"] * 8)
+    with blackhole() as port:
+        connect(monkeypatch, f"https://many.test:{port}", total_timeout=1, connect_timeout=30)
+        started = time.monotonic()
+        with AitronosHook() as hook, pytest.raises(AitronosNetworkError, match="total_timeout"):
+            hook.detach_assistant_workflow(ASSISTANT)
+        assert time.monotonic() - started < 2
+
+
+def test_the_next_address_is_tried_when_one_refuses(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, "::1", "127.0.0.1")
+    with FaultServer([GOOD]) as server:
+        connect(monkeypatch, f"http://many.test:{server.port}", allow_http=True, max_attempts=1)
+        hook.detach_assistant_workflow(ASSISTANT)
+    assert server.requests[0].values("Host") == [f"many.test:{server.port}"]
+
+
+def test_a_request_is_not_sent_when_the_task_is_stopped_while_connecting(
+    hook: AitronosHook,
+    monkeypatch: pytest.MonkeyPatch,
+    on_connected: Callable[[Callable[[], None]], None],
+) -> None:
+    on_connected(hook.cancel)
+    with FaultServer([GOOD]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosCancelledError):
+            hook.detach_assistant_workflow(ASSISTANT)
+        hook.close()
+    assert server.requests == []
+
+
+def test_a_request_is_not_sent_when_connecting_has_used_up_the_time(
+    monkeypatch: pytest.MonkeyPatch, on_connected: Callable[[Callable[[], None]], None]
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(AitronosHook, "clock", clock)
+    on_connected(lambda: clock.advance(200))
+    with FaultServer([GOOD]) as server:
+        connect(monkeypatch, server.url)
+        with (
+            AitronosHook() as hook,
+            pytest.raises(AitronosNetworkError, match="before the request") as caught,
+        ):
+            hook.request("POST", "/v1/workflows", json={"name": "x"})
+    assert server.requests == []
+    assert "may have taken effect" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    with FaultServer() as proxy, FaultServer([GOOD]) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        connect(monkeypatch, f"http://{host}:{server.port}")
+        hook.detach_assistant_workflow(ASSISTANT)
+        hook.close()
+    assert proxy.connections == 0
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://[::1",
+        "http://a..b:3128",
+        "http://h:notaport",
+        "ftp://h:21",
+        "http://",
+        "http://user:hunt€r2-CANARY@h:3128",
+        "gopher://user:hunter2-CANARY@h",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_an_error_of_the_configuration(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    connect(monkeypatch, f"https://api.test:{closed_port()}")
+    with pytest.raises(AitronosConfigurationError) as caught:
+        hook.request("POST", "/v1/workflows", json={"name": "x"})
+    assert "CANARY" not in f"{caught.value!r} {caught.value.__context__!r} {caught.value.__cause__!r}"
+    assert_no_secret_in_frames(caught.value, "CANARY")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"extra": {"time_out": 1}},
+        {"extra": "{"},
+        {"host": "ftp://x"},
+        {"host": "http://user:CANARY@api.x"},
+        {"password": f"{KEY}\n{KEY}"},
+        {"password": f"{KEY}€"},
+        {"extra": {"verify": "/nowhere"}},
+    ],
+)
+def test_no_key_in_the_frames_of_an_error_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
+) -> None:
+    connect(monkeypatch, "https://api.test")
+
+    connection = {**json.loads(os.environ["AIRFLOW_CONN_AITRONOS_DEFAULT"]), **fields}
+    monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", json.dumps(connection))
+    with pytest.raises(AitronosConfigurationError) as caught:
+        AitronosHook().detach_assistant_workflow(ASSISTANT)
+    assert_no_secret_in_frames(caught.value, KEY)
+    assert_no_secret_in_frames(caught.value, "CANARY@")
+
+
+def assert_no_secret_in_frames(error: AitronosError, secret: str) -> None:
+    """Error trackers show the local variables of the frames that an exception went through."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "airflow_aitronos" in frame.f_code.co_filename:
+            assert secret not in repr(frame.f_locals), frame.f_code.co_name
+
+
+def test_beginnings_of_control_sequences_do_not_hold_up_the_call(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text full of the beginnings of control sequences once took minutes to make safe."""
+    error = {"code": "X", "message": "\x90\x9d\x1b]" * 100_000}
+    with FaultServer([http(401, {"success": False, "error": error})]) as server:
+        connect(monkeypatch, server.url)
+        started = time.monotonic()
+        with pytest.raises(AitronosError):
+            hook.detach_assistant_workflow(ASSISTANT)
+        assert time.monotonic() - started < 10
