@@ -35,6 +35,10 @@ check: setup ## Lint, check formatting and types
 bench: setup ## Measure import and calls against what one would write instead
 	$(RUN) -m benchmarks
 
+.PHONY: mutants
+mutants: setup ## Break every guard in turn and see a test go red
+	$(RUN) dev/mutants.py
+
 .PHONY: lock
 lock: ## Renew constraints.txt (for maintainers; needs uv)
 	uv pip compile pyproject.toml --extra sandbox --group dev --universal --no-header --no-annotate \

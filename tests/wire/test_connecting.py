@@ -190,3 +190,21 @@ def test_beginnings_of_control_sequences_do_not_hold_up_the_call(
         with pytest.raises(AitronosError):
             hook.detach_assistant_workflow(ASSISTANT)
         assert time.monotonic() - started < 10
+
+
+def test_an_interruption_shows_no_frame_that_holds_the_key(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an alarm raises in the middle of a request goes through frames whose locals are the headers."""
+
+    def interrupted(connection: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapter._HTTPConnection, "getresponse", interrupted)
+    with FaultServer([GOOD]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            hook.detach_assistant_workflow(ASSISTANT)
+        hook.close()
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert [name for name in files if "urllib3" in name or "requests" in name] == []
