@@ -70,7 +70,9 @@ class Patience:
             )
         if state.attempt_number >= settings.max_attempts:
             return (
-                f"all {settings.max_attempts} attempts failed" if settings.max_attempts > 1 else "one attempt"
+                f"all {settings.max_attempts} attempts failed"
+                if settings.max_attempts > 1
+                else "max_attempts is 1"
             )
         if asked and asked >= left:
             return f"the server asks to wait {asked:g} s, and total_timeout leaves {left:.1f} s"

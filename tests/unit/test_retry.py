@@ -90,7 +90,7 @@ def test_zero_is_no_wish(clock: FakeClock) -> None:
         pytest.param(None, 3, {}, None, id="one_left"),
         pytest.param(None, 4, {}, "all 4 attempts failed", id="none_left"),
         pytest.param(2.0, 4, {}, "all 4 attempts failed", id="none_left_although_asked"),
-        pytest.param(None, 1, {"max_attempts": 1}, "one attempt", id="one_in_all"),
+        pytest.param(None, 1, {"max_attempts": 1}, "max_attempts is 1", id="one_in_all"),
         pytest.param(None, 1, {"is_cancelled": True}, "told to stop", id="cancelled"),
     ],
 )
