@@ -20,10 +20,7 @@ demo: setup ## Run the example DAGs in a real Airflow against the sandbox
 
 .PHONY: test
 test: check ## Check, and run all tests with coverage
-	$(RUN) -m coverage erase
-	$(RUN) -m coverage run -m pytest
-	$(RUN) -m coverage combine --quiet
-	$(RUN) -m coverage report
+	$(RUN) -m pytest --numprocesses 2 --dist worksteal --cov --cov-report term-missing:skip-covered
 
 .PHONY: check
 check: setup ## Lint, check formatting and types

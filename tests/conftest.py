@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
-AIRFLOW_HOME = REPOSITORY / ".airflow-tests"
+# One for each process of pytest-xdist, which share no database.
+AIRFLOW_HOME = REPOSITORY / ".airflow-tests" / os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 # Before anything imports Airflow, which reads all this once.
 for name in list(os.environ):

@@ -344,10 +344,10 @@ def test_the_deadline_ends_a_dripping_reply(
 ) -> None:
     monkeypatch.setattr(AitronosHook, "clock", SystemClock())
     with FaultServer([drip]) as server:
-        connect(monkeypatch, server.url, total_timeout=0.4, read_timeout=0.3)
+        connect(monkeypatch, server.url, total_timeout=1, read_timeout=5)
         start = time.monotonic()
         error = detach_from(hook)
-        assert time.monotonic() - start <= 1.4
+        assert time.monotonic() - start <= 2
     assert type(error) is AitronosNetworkError
     assert "total_timeout" in str(error)
 
@@ -357,7 +357,7 @@ def test_the_read_timeout_starts_anew_with_each_byte(
 ) -> None:
     """A slow reply is good as long as bytes come."""
     with FaultServer([Drip(GOOD, 40, 0.05)]) as server:
-        connect(monkeypatch, server.url, read_timeout=2)
+        connect(monkeypatch, server.url, read_timeout=5)
         assert hook.detach_assistant_workflow(ASSISTANT) == detached()
 
 
