@@ -12,7 +12,8 @@ from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client.settings import _OPTIONS
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.docs.readme import code_words, table
-from tests.support.fault_server import FaultServer, http
+from tests.support.fault_server import FaultServer
+from tests.support.replies import http
 
 GOOD = {"assistant_id": "asst_1", "workflow_id": "flow_1", "message": "Operation completed successfully"}
 

@@ -1,125 +1,25 @@
 """A scripted HTTP server on loopback that does what a well-behaved server never does.
 
-A *reply* is one step or a list of steps, and answers one request. A step is the bytes to send, or something
-to call with the `Connection`: `Drip`, `Hang`, `Close`, `Reset`, `Endless`, `Call`, a function of your own.
+A *reply* is one step or a list of steps, and answers one request. A step is the bytes to send (`replies.py`
+builds them), or something to call with the `Connection`: one of `faults.py`, or a function of your own.
 """
 
 from __future__ import annotations
 
-import datetime
-import json
 import select
 import socket
 import ssl
-import struct
 import threading
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from http.client import responses
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import trustme
+from tests.support.connection import LIMIT, Connection, Left, Request, Steps, leaving
+from tests.support.replies import http
 
-LIMIT = 60.0  # seconds after which the server gives up any single wait for a client
 JOIN_LIMIT = 10.0  # seconds that a thread may take to end when the server closes
-CHUNKED, GZIP = ("Transfer-Encoding", "chunked"), ("Content-Encoding", "gzip")
-BROKEN_GZIP = b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + b"\xff" * 32
-
-
-class Left(Exception):
-    """The client or the server went away: a connection ends quietly."""
-
-
-class Connection:
-    """One accepted connection, as steps see it."""
-
-    def __init__(self, sock: socket.socket, number: int) -> None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small pieces melt into one
-        self.sock, self.number, self.buffer = sock, number, b""
-
-    def send(self, data: bytes) -> None:
-        """Send every byte of `data`."""
-        with _leaving():
-            self.sock.settimeout(LIMIT)
-            self.sock.sendall(data)
-
-    def receive(self, within: float = LIMIT) -> bool:
-        """Add what arrives next to the buffer; tell whether it came within that many seconds."""
-        with _leaving():
-            self.sock.settimeout(max(within, 0.001))  # zero would mean non-blocking
-            try:
-                data = self.sock.recv(65536)
-            except TimeoutError:
-                return False
-        if not data:
-            raise Left
-        self.buffer += data
-        return True
-
-    def pause(self, seconds: float) -> None:
-        """Wait, but no longer than the client and the server stay."""
-        while self.receive(seconds):
-            pass
-
-    def read_request(self) -> Request:
-        """Read one request, and its body as far as Content-Length says."""
-        while b"\r\n\r\n" not in self.buffer:
-            self._receive_more()
-        head = self.buffer.partition(b"\r\n\r\n")[0]
-        line, *fields = head.decode("latin-1").split("\r\n")
-        method, target = line.rsplit(" ", 1)[0].split(" ", 1)
-        pairs = [(name, value.strip()) for name, _, value in (field.partition(":") for field in fields)]
-        length = next((int(value) for name, value in pairs if name.lower() == "content-length"), 0)
-        end = len(head) + 4 + length
-        while len(self.buffer) < end:
-            self._receive_more()
-        raw, self.buffer = self.buffer[:end], self.buffer[end:]
-        return Request(raw, method, target, pairs, raw[len(head) + 4 :], self.number)
-
-    def _receive_more(self) -> None:
-        if not self.receive():
-            raise Left
-
-    def play(self, steps: Steps) -> None:
-        """Take the steps in order."""
-        for step in [steps] if isinstance(steps, bytes) or callable(steps) else steps:
-            if isinstance(step, bytes):
-                self.send(step)
-            else:
-                step(self)
-
-
-@contextmanager
-def _leaving() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:  # only around socket calls, so that an OSError in a `Call` still surfaces
-        raise Left from error
-
-
-Step: TypeAlias = bytes | Callable[[Connection], object]
-Steps: TypeAlias = Step | Sequence[Step]
-Body: TypeAlias = bytes | str | dict[str, Any] | list[Any] | None
-Pairs: TypeAlias = Iterable[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it was on the wire; `path` is the raw target, `connection` counts from 1."""
-
-    raw: bytes
-    method: str
-    path: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    connection: int
-
-    def values(self, name: str) -> list[str]:
-        """Return every value of a header, whatever its case."""
-        return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
 @dataclass(frozen=True)
@@ -133,138 +33,6 @@ class Unread:
 
 
 Reply: TypeAlias = Steps | Unread
-
-
-@dataclass(frozen=True)
-class Drip:
-    """Send `data` in pieces of `size` bytes, `interval` seconds apart."""
-
-    data: bytes
-    size: int
-    interval: float
-
-    def __call__(self, connection: Connection) -> None:
-        for start in range(0, len(self.data), self.size):
-            if start:
-                connection.pause(self.interval)
-            connection.send(self.data[start : start + self.size])
-
-
-@dataclass(frozen=True)
-class Hang:
-    """Send nothing for so many seconds, or until the client or the server goes away."""
-
-    seconds: float = LIMIT
-
-    def __call__(self, connection: Connection) -> None:
-        connection.pause(self.seconds)
-
-
-@dataclass(frozen=True)
-class Close:
-    """Close in order (FIN). `last` shares a packet with the end: a client that has one has the other."""
-
-    last: bytes = b""
-
-    def __call__(self, connection: Connection) -> None:
-        with _leaving():
-            if hasattr(socket, "TCP_CORK"):
-                connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        connection.send(self.last)
-        connection.sock.close()
-
-
-@dataclass(frozen=True)
-class Reset:
-    """Tear the connection down (RST)."""
-
-    def __call__(self, connection: Connection) -> None:
-        with _leaving():
-            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.sock.close()
-
-
-@dataclass(frozen=True)
-class Endless:
-    """Send `piece` again and again until the client goes away, or `limit` bytes are out; then close."""
-
-    piece: bytes = b"x" * 65536
-    limit: int = 64 * 1024 * 1024
-
-    def __call__(self, connection: Connection) -> None:
-        for _ in range(self.limit // len(self.piece)):
-            connection.send(self.piece)
-        connection.sock.close()
-
-
-@dataclass(frozen=True)
-class Call:
-    """Call `function` at this moment, in the thread of the connection; what it raises fails the test."""
-
-    function: Callable[[], object]
-
-    def __call__(self, connection: Connection) -> None:
-        self.function()
-
-
-def http(
-    status: int, body: Body = b"", headers: Pairs = (), *, reason: str | None = None, keep_alive: bool = True
-) -> bytes:
-    """Build a correct response, to send, cut or join as a test needs.
-
-    :param status: any number; known ones bring their reason phrase.
-    :param body: a dict or a list is sent as JSON; None gives a head without Content-Length.
-    :param headers: sent as they are (UTF-8); a length or Transfer-Encoding among them replaces ours.
-    :param reason: reason phrase.
-    :param keep_alive: False announces `Connection: close`; `Close(http(...))` does it.
-    """
-    pairs = list(headers)
-    if isinstance(body, dict | list):
-        body, pairs = json.dumps(body), [("Content-Type", "application/json"), *pairs]
-    content = body.encode() if isinstance(body, str) else body
-    framed = {name.lower() for name, _ in pairs} & {"content-length", "transfer-encoding"}
-    if content is not None and not framed:
-        pairs.append(("Content-Length", str(len(content))))
-    if not keep_alive:
-        pairs.append(("Connection", "close"))
-    phrase = responses.get(status, "Unknown") if reason is None else reason
-    lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in pairs), "", ""]
-    return "\r\n".join(lines).encode() + (content or b"")
-
-
-def chunked(pieces: Iterable[bytes], terminator: bytes = b"0\r\n\r\n") -> bytes:
-    """Build a chunked body, for `http(200, chunked(...), [CHUNKED])`; another terminator breaks it."""
-    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + terminator
-
-
-def gzip_bomb(decoded_bytes: int) -> bytes:
-    """Build a gzip body of zeros about a thousandth of the size it decodes to, without holding them all."""
-    packer, piece = zlib.compressobj(9, wbits=31), bytes(65536)
-    parts = [packer.compress(piece) for _ in range(decoded_bytes // len(piece))]
-    return b"".join([*parts, packer.compress(bytes(decoded_bytes % len(piece))), packer.flush()])
-
-
-def tls_context(ca: trustme.CA, hostname: str = "127.0.0.1", *, expired: bool = False) -> ssl.SSLContext:
-    """Make the server side of TLS, with a certificate for `hostname` that may be out of date."""
-    yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(hostname, not_after=yesterday if expired else None).configure_cert(context)
-    return context
-
-
-def closed_port() -> int:
-    """Return a loopback port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def blackhole() -> Iterator[int]:
-    """Give a port where connecting times out: its backlog is full, and Linux drops further SYNs."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        port = int(listener.getsockname()[1])
-        with socket.create_connection(("127.0.0.1", port)):
-            yield port
 
 
 @dataclass
@@ -343,7 +111,7 @@ class FaultServer:
         with closing(connection.sock):
             if isinstance(connection.sock, ssl.SSLSocket):
                 connection.sock.settimeout(LIMIT)
-                with _leaving():
+                with leaving():
                     connection.sock.do_handshake()
             while connection.buffer or connection.receive():
                 with self._lock:

@@ -21,29 +21,12 @@ import requests
 import trustme
 
 from tests.support import fault_server
+from tests.support.addresses import blackhole, closed_port, tls_context
+from tests.support.connection import Connection, Steps
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import (
-    BROKEN_GZIP,
-    CHUNKED,
-    GZIP,
-    Call,
-    Close,
-    Connection,
-    Drip,
-    Endless,
-    FaultServer,
-    Hang,
-    Reply,
-    Reset,
-    Steps,
-    Unread,
-    blackhole,
-    chunked,
-    closed_port,
-    gzip_bomb,
-    http,
-    tls_context,
-)
+from tests.support.fault_server import FaultServer, Reply, Unread
+from tests.support.faults import Call, Close, Drip, Endless, Hang, Reset
+from tests.support.replies import BROKEN_GZIP, CHUNKED, GZIP, chunked, gzip_bomb, http
 
 ASK = b"DELETE /v1/assistants/..%2f/workflow?x=%7E HTTP/1.1\r\nHost: x\r\nX-API-Key: a\r\nx-api-key:b\r\n\r\n"
 JSON = b"Content-Type: application/json\r\n"

@@ -16,7 +16,9 @@ from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import Call, FaultServer, Hang, Reply, http
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.faults import Call, Hang
+from tests.support.replies import http
 from tests.task_runs import airflow_runs, run_dag
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import detach_dags

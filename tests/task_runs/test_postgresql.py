@@ -15,7 +15,8 @@ import pytest
 from airflow_aitronos.exceptions import AitronosResponseError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.cases import case
-from tests.support.fault_server import FaultServer, http
+from tests.support.fault_server import FaultServer
+from tests.support.replies import http
 from tests.task_runs import airflow_runs, run_dag
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags.detach_dags import ASSISTANT

@@ -19,8 +19,10 @@ from airflow_aitronos.exceptions import (
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.support.cases import case
+from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import Connection, FaultServer, http
+from tests.support.fault_server import FaultServer
+from tests.support.replies import http
 from tests.task_runs import airflow_runs
 from tests.task_runs.callbacks import Seen
 from tests.task_runs.conftest import KEY, SetConnection

@@ -19,9 +19,12 @@ from airflow_aitronos.hooks import aitronos as hook_module
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from airflow_aitronos.sandbox.server import SandboxServer
+from tests.support.addresses import closed_port, tls_context
 from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer, Hang, closed_port, http, tls_context
+from tests.support.fault_server import FaultServer
+from tests.support.faults import Hang
+from tests.support.replies import http
 from tests.unit.conftest import SetConnection
 from tests.unit.tools import (
     ASSISTANT,

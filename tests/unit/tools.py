@@ -15,7 +15,8 @@ from airflow_aitronos.client.base_url import parse_base_url
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.settings import Settings, load_settings
 from airflow_aitronos.exceptions import AitronosNetworkError
-from tests.support.fault_server import FaultServer, http
+from tests.support.fault_server import FaultServer
+from tests.support.replies import http
 
 CONN_ID = "aitronos_default"
 CONN_VARIABLE = "AIRFLOW_CONN_AITRONOS_DEFAULT"

@@ -25,7 +25,9 @@ from airflow_aitronos.exceptions import (
     AitronosWrongResourceError,
 )
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import Close, Endless, Pairs, Reply, Reset, http
+from tests.support.fault_server import Reply
+from tests.support.faults import Close, Endless, Reset
+from tests.support.replies import Pairs, http
 from tests.wire.wire_case import (
     ASSISTANT,
     CONN_ID,

@@ -18,25 +18,11 @@ from airflow_aitronos.exceptions import (
     AitronosResponseError,
     AitronosServerError,
 )
-from tests.support.fault_server import (
-    BROKEN_GZIP,
-    CHUNKED,
-    GZIP,
-    Call,
-    Close,
-    Drip,
-    Endless,
-    Hang,
-    Reply,
-    Reset,
-    Step,
-    Unread,
-    blackhole,
-    chunked,
-    closed_port,
-    gzip_bomb,
-    http,
-)
+from tests.support.addresses import blackhole, closed_port
+from tests.support.connection import Step
+from tests.support.fault_server import Reply, Unread
+from tests.support.faults import Call, Close, Drip, Endless, Hang, Reset
+from tests.support.replies import BROKEN_GZIP, CHUNKED, GZIP, chunked, gzip_bomb, http
 from tests.wire.wire_case import (
     ASSISTANT,
     CONN_ID,

@@ -17,7 +17,9 @@ from airflow_aitronos.exceptions import (
     AitronosUnsafeToRepeatError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
-from tests.support.fault_server import CHUNKED, Close, Endless, Hang, Reply, Reset, Unread, chunked, http
+from tests.support.fault_server import Reply, Unread
+from tests.support.faults import Close, Endless, Hang, Reset
+from tests.support.replies import CHUNKED, chunked, http
 from tests.wire.network_cases import (
     behind_closed_proxy,
     https_to_plain_server,

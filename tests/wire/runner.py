@@ -25,8 +25,10 @@ from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client.clock import Clock
 from airflow_aitronos.exceptions import AitronosError
 from airflow_aitronos.hooks.aitronos import AitronosHook
+from tests.support.addresses import tls_context
+from tests.support.connection import Request
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer, Request, tls_context
+from tests.support.fault_server import FaultServer
 from tests.wire.wire_case import ASSISTANT, CONN_ID, DEFINITION, KEY, Certificate, Scene, WireCase, detach
 
 MEMORY_LIMIT = 32 * 1024 * 1024

@@ -20,8 +20,10 @@ from airflow_aitronos.exceptions import (
     AitronosNetworkError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
+from tests.support.addresses import blackhole, closed_port
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer, blackhole, closed_port, http
+from tests.support.fault_server import FaultServer
+from tests.support.replies import http
 from tests.wire.runner import connect
 from tests.wire.wire_case import ASSISTANT, GOOD, KEY
 

@@ -10,7 +10,8 @@ import pytest
 
 from airflow_aitronos.exceptions import AitronosInputError
 from airflow_aitronos.hooks.aitronos import AitronosHook
-from tests.support.fault_server import FaultServer, http
+from tests.support.fault_server import FaultServer
+from tests.support.replies import http
 from tests.wire.runner import check_error, connect
 
 DEEP: Any = []

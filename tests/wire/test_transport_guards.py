@@ -28,19 +28,12 @@ from airflow_aitronos.exceptions import (
 from airflow_aitronos.hooks import aitronos
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+from tests.support.addresses import tls_context
+from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import (
-    Call,
-    Close,
-    Connection,
-    Drip,
-    Endless,
-    FaultServer,
-    Reply,
-    Reset,
-    http,
-    tls_context,
-)
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.faults import Call, Close, Drip, Endless, Reset
+from tests.support.replies import http
 from tests.wire.network_cases import PROXY_PASSWORD
 from tests.wire.runner import RecordingLog, check_error, check_request, connect
 from tests.wire.wire_case import ASSISTANT, DETACH, GOOD, KEY, NOTHING_LINKED, WORKFLOW, detached, envelope

@@ -15,7 +15,9 @@ from airflow_aitronos.exceptions import AitronosError, AitronosInputError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import CHUNKED, GZIP, Close, FaultServer, Reply, http
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.faults import Close
+from tests.support.replies import CHUNKED, GZIP, http
 from tests.wire.runner import RecordingLog, check_error, check_json, check_request, connect
 from tests.wire.wire_case import ASSISTANT, KEY, detached
 

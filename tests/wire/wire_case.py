@@ -13,7 +13,8 @@ import pytest
 from airflow_aitronos.client.clock import Clock
 from airflow_aitronos.exceptions import AitronosError
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer, Pairs, Reply, http
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.replies import Pairs, http
 
 KEY = "sk-CANARY-7f3a9c51e2d84b60"
 CONN_ID = "aitronos_default"
