@@ -30,6 +30,7 @@ LIMIT = 300
 GUARDS = "tests/wire/test_transport_guards.py"
 CONNECTING = "tests/wire/test_connecting.py"
 CASES = "tests/wire/test_wire_cases.py"
+POLICY = "tests/unit/test_retry_policy.py"
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,13 @@ MUTANTS = [
     client("no request in errors", "settings", "    del connection\n", "", CONNECTING),
     client("connections", "transport", "if response.status_code < 200:", "if False:", GUARDS),
     client("connections", "adapter", "                    pool.close()\n", "                    pass\n", CASES),
-    Mutant("cancel flag", "operators/assistants.py", "                hook.cancel()\n", "                pass\n", "tests/task_runs/test_interruptions.py -k before_the_start"),
-    Mutant("cancel flag", "operators/assistants.py", "            self._hook.cancel()\n", "            pass\n", GUARDS),
+    Mutant("cancel flag", "operators/_base.py", "                hook.cancel()\n", "                pass\n", "tests/task_runs/test_interruptions.py -k before_the_start"),
+    Mutant("cancel flag", "operators/_base.py", "            self._hook.cancel()\n", "            pass\n", GUARDS),
+    Mutant("retry policy", "operators/_base.py", "            self._set_retry_policy()\n", "            pass\n", POLICY),
+    Mutant("retry policy", "operators/_base.py", 'getattr(self, "retry_policy", None) is None', "True", POLICY),
+    Mutant("retry policy", "retry_policy.py", "max(exception.retry_after, own)", "exception.retry_after", POLICY),
+    Mutant("retry policy", "retry_policy.py", "min(wait * random.uniform(1, 1 + _JITTER), LONGEST_DELAY)", "wait * random.uniform(1, 1 + _JITTER)", POLICY),
+    Mutant("retry policy", "retry_policy.py", " or isinstance(exception, AirflowFailException)", "", POLICY),
 ]  # fmt: skip
 
 

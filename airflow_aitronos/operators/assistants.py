@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow_aitronos.operators._base import AitronosOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_aitronos.client.detach import DetachResult
-    from airflow_aitronos.hooks.aitronos import AitronosHook
 
 
-class DetachAssistantWorkflowOperator(BaseOperator):
+class DetachAssistantWorkflowOperator(AitronosOperator):
     """
     Take the workflow off an assistant; the workflow itself is not deleted.
 
@@ -31,24 +30,10 @@ class DetachAssistantWorkflowOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("assistant_id", "aitronos_conn_id")
-    ui_color = "#e8d7f7"
 
-    def __init__(
-        self,
-        *,
-        assistant_id: str,
-        aitronos_conn_id: str = "aitronos_default",
-        max_attempts: int | None = None,
-        total_timeout: float | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, assistant_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.assistant_id = assistant_id
-        self.aitronos_conn_id = aitronos_conn_id
-        self.max_attempts = max_attempts
-        self.total_timeout = total_timeout
-        self._hook: AitronosHook | None = None
-        self._is_killed = False
 
     def execute(self, context: Context) -> DetachResult:  # noqa: ARG002  # Airflow's signature
         """
@@ -59,22 +44,5 @@ class DetachAssistantWorkflowOperator(BaseOperator):
             (str or None).
         :raises AitronosError: one of its subclasses for every end but success.
         """
-        # Imported here, so that parsing a DAG does not pay for requests.
-        from airflow_aitronos.hooks.aitronos import AitronosHook
-
-        with AitronosHook(
-            self.aitronos_conn_id, max_attempts=self.max_attempts, total_timeout=self.total_timeout
-        ) as hook:
-            self._hook = hook
-            if self._is_killed:  # while the task was being prepared
-                hook.cancel()
-            try:
-                return hook.detach_assistant_workflow(self.assistant_id)
-            finally:
-                self._hook = None
-
-    def on_kill(self) -> None:
-        """Send nothing any more. Runs in a signal handler, and may run before ``execute``."""
-        self._is_killed = True
-        if self._hook is not None:
-            self._hook.cancel()
+        with self._hook_for_this_try() as hook:
+            return hook.detach_assistant_workflow(self.assistant_id)

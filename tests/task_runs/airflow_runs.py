@@ -85,18 +85,24 @@ def read(dag_id: str, run_id: str) -> dict[str, TaskResult]:
 
 
 def _select(query: str, dag_id: str, run_id: str) -> list[Any]:
+    of_the_run = f"{query} WHERE dag_id = :dag_id AND run_id = :run_id"
+    return [tuple(row.values()) for row in rows(of_the_run, dag_id=dag_id, run_id=run_id)]
+
+
+def rows(query: str, **values: str) -> list[dict[str, Any]]:
+    """
+    Return what a query of Airflow's database gives, each row by column.
+
+    :param query: SQL.
+    :param values: of its named parameters.
+    """
     from airflow.configuration import conf
     from sqlalchemy import create_engine, text
 
     engine = create_engine(conf.get("database", "sql_alchemy_conn"))
     try:
         with engine.connect() as connection:
-            return list(
-                connection.execute(
-                    text(f"{query} WHERE dag_id = :dag_id AND run_id = :run_id"),
-                    {"dag_id": dag_id, "run_id": run_id},
-                ).all()
-            )
+            return [dict(row) for row in connection.execute(text(query), values).mappings()]
     finally:
         engine.dispose()
 

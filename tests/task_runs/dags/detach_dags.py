@@ -42,6 +42,14 @@ detach_templated = one_detach(
     "detach_templated", assistant_id="asst_{{ 'abc' + '123' }}", aitronos_conn_id="{{ 'other' }}_conn"
 )
 
+FIVE_MINUTES = timedelta(minutes=5)
+detach_told_to_wait = one_detach("detach_told_to_wait", retries=1, retry_delay=FIVE_MINUTES)
+
+with DAG("detach_mapped_told_to_wait", schedule=None, start_date=START) as detach_mapped_told_to_wait:
+    DetachAssistantWorkflowOperator.partial(task_id="detach", retries=1, retry_delay=FIVE_MINUTES).expand(
+        assistant_id=[ASSISTANT]
+    )
+
 with DAG("detach_from_upstream", schedule=None, start_date=START) as detach_from_upstream:
 
     @task

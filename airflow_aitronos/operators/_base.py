@@ -1,0 +1,73 @@
+"""What all operators of the package share: connection, limits, being stopped, and when to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from airflow_aitronos.hooks.aitronos import AitronosHook
+
+
+class AitronosOperator(BaseOperator):
+    """
+    Make calls through one hook for each try of the task.
+
+    :param aitronos_conn_id: id of the Airflow connection. Templated.
+    :param max_attempts: requests at most within one call, 1 to 10; None for the connection's.
+    :param total_timeout: seconds for all of them together, waits included; None for the connection's.
+    """
+
+    template_fields: Sequence[str] = ("aitronos_conn_id",)
+    ui_color = "#e8d7f7"
+
+    def __init__(
+        self,
+        *,
+        aitronos_conn_id: str = "aitronos_default",
+        max_attempts: int | None = None,
+        total_timeout: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.aitronos_conn_id = aitronos_conn_id
+        self.max_attempts = max_attempts
+        self.total_timeout = total_timeout
+        # Not through kwargs: what is set there is lost when a mapped task is expanded.
+        if getattr(self, "retry_policy", None) is None:
+            self._set_retry_policy()
+        self._hook: AitronosHook | None = None
+        self._is_killed = False
+
+    def _set_retry_policy(self) -> None:
+        try:
+            from airflow_aitronos.retry_policy import AitronosRetryPolicy
+        except ImportError:  # Airflow 3.1 and 3.2
+            return
+        self.retry_policy = AitronosRetryPolicy()
+
+    @contextmanager
+    def _hook_for_this_try(self) -> Iterator[AitronosHook]:
+        """Give a hook that :meth:`on_kill` can stop."""
+        # Imported here, so that parsing a DAG does not pay for requests.
+        from airflow_aitronos.hooks.aitronos import AitronosHook
+
+        with AitronosHook(
+            self.aitronos_conn_id, max_attempts=self.max_attempts, total_timeout=self.total_timeout
+        ) as hook:
+            self._hook = hook
+            if self._is_killed:  # while the task was being prepared
+                hook.cancel()
+            try:
+                yield hook
+            finally:
+                self._hook = None
+
+    def on_kill(self) -> None:
+        """Send nothing any more. Runs in a signal handler, and may run before ``execute``."""
+        self._is_killed = True
+        if self._hook is not None:
+            self._hook.cancel()
