@@ -76,11 +76,11 @@ def read(dag_id: str, run_id: str) -> dict[str, TaskResult]:
     for task_id, map_index, key, value in _select(
         "SELECT task_id, map_index, key, value FROM xcom", dag_id, run_id
     ):
-        tasks[_name(task_id, map_index)].xcoms[key] = _decoded(value)
+        tasks[_name(task_id, map_index)].xcoms[key] = decoded(value)
     for task_id, map_index, fields in _select(
         "SELECT task_id, map_index, rendered_fields FROM rendered_task_instance_fields", dag_id, run_id
     ):
-        tasks[_name(task_id, map_index)].rendered = _decoded(fields)
+        tasks[_name(task_id, map_index)].rendered = decoded(fields)
     return tasks
 
 
@@ -111,7 +111,7 @@ def _name(task_id: str, map_index: int) -> str:
     return task_id if map_index < 0 else f"{task_id}[{map_index}]"
 
 
-def _decoded(value: Any) -> Any:
+def decoded(value: Any) -> Any:
     # JSON text in a JSON column: decoded by some databases, and encoded twice by some versions of Airflow.
     for _ in range(2):
         if isinstance(value, str | bytes):

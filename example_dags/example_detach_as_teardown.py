@@ -1,0 +1,67 @@
+"""Give a new assistant a workflow to try it out, and take it off again however the trial ends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+
+DEFINITION = {
+    "nodes": [{"id": "answer", "type": "llm", "prompt": "Answer politely."}],
+    "edges": [],
+}
+
+with DAG(
+    dag_id="example_detach_as_teardown",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    tags=["aitronos", "example"],
+    doc_md=__doc__,
+) as dag:
+    # No retries: a second try would make a second assistant.
+    @task(retries=0)
+    def set_up_trial() -> str:
+        """Make an assistant from the trial workflow, and return its id."""
+        from airflow_aitronos.hooks.aitronos import AitronosHook
+
+        with AitronosHook() as hook:
+            workflow = hook.request(
+                "POST",
+                "/v1/workflows",
+                json={"name": "Trial", "definition": DEFINITION, "external_id": "trial"},
+                # An upsert: sent twice, it still leaves one workflow.
+                idempotent=True,
+            )
+            promoted = hook.request(
+                "POST",
+                "/v1/workflows/{workflow_id}/promote-to-assistant",
+                path_params={"workflow_id": workflow["id"]},
+                json={"name": "Trial"},
+            )
+        return str(promoted["assistant_id"])
+
+    @task
+    def try_out(assistant_id: str) -> str:
+        """
+        Check that the assistant has its workflow; your own trial goes here.
+
+        :param assistant_id: what ``set_up_trial`` returned.
+        """
+        from airflow_aitronos.hooks.aitronos import AitronosHook
+
+        with AitronosHook() as hook:
+            workflow: dict[str, Any] = hook.request(
+                "GET", "/v1/assistants/{assistant_id}/workflow", path_params={"assistant_id": assistant_id}
+            )
+        return f"{assistant_id} answers with {workflow['name']}, version {workflow['version']}"
+
+    assistant = set_up_trial()
+    # A teardown runs whether the trial succeeds or fails, as long as its set-up succeeded.
+    detach = DetachAssistantWorkflowOperator(
+        task_id="detach", assistant_id=assistant, retries=2, retry_delay=timedelta(minutes=5)
+    )
+    try_out(assistant) >> detach.as_teardown(setups=assistant)
