@@ -113,15 +113,17 @@ class _Call:
 
     def _judge(self, answer: dict[str, Any] | Failure) -> Done | Failure:
         """Return what the last answer means for this operation."""
-        judged = (
-            answer
-            if isinstance(answer, Failure)
-            else self._operation.done(answer, ambiguous=self._ambiguous, mask=self._mask)
-        )
+        judged = answer if isinstance(answer, Failure) else self._read(answer)
         if isinstance(judged, Done):
             return judged
         self._report(judged, wait=None)
         return self._operation.settle(judged, ambiguous=self._ambiguous, look=self._look, mask=self._mask)
+
+    def _read(self, answer: dict[str, Any]) -> Done | Failure:
+        read = self._operation.done(answer, ambiguous=self._ambiguous, mask=self._mask)
+        if isinstance(read, Failure) and read.maybe_done and not self._operation.idempotent:
+            return self._unsafe_to_repeat(read)
+        return read
 
     def _attempt_until_settled(self) -> dict[str, Any] | Failure:
         client = self._client

@@ -18,7 +18,8 @@ from airflow_aitronos.exceptions import (
 )
 
 _DOCUMENTED_FIELDS = ("assistant_id", "workflow_id", "message")
-_ASSISTANT_IS_UNKNOWN = "assistant_not_found"
+ASSISTANT_IS_UNKNOWN = "assistant_not_found"
+"""The code, in lower case, of a 404 that is about the assistant and not about its workflow."""
 
 
 class DetachResult(TypedDict):
@@ -108,7 +109,7 @@ class DetachOperation(Operation):
         code = failure.facts.get("code")
         if not failure.has_envelope:
             return self._unknown(failure.what, failure)
-        if code is not None and code.lower() == _ASSISTANT_IS_UNKNOWN:
+        if code is not None and code.lower() == ASSISTANT_IS_UNKNOWN:
             return failure
         found = look(f"/v1/assistants/{self.assistant_id}")
         if isinstance(found, Failure):

@@ -44,10 +44,12 @@ class Expected:
 
     :param statuses: the documented ones.
     :param empty: whether 204 is a success too; its value is an empty dict.
+    :param null: whether a body of JSON's null is a success too; its value is an empty dict.
     """
 
     statuses: frozenset[int] = frozenset({200})
     empty: bool = False
+    null: bool = False
 
 
 def read_reply(reply: Reply, expected: Expected, *, mask: Mask, now: float) -> dict[str, Any] | Failure:
@@ -73,6 +75,8 @@ def read_reply(reply: Reply, expected: Expected, *, mask: Mask, now: float) -> d
         return _ReplyFailure(reply, status, envelope, mask, now).failure()
     if isinstance(body, dict) and body:
         return body
+    if expected.null and body is None and problem is None:
+        return {}
     if problem is None:
         problem = "an empty JSON object" if body == {} else "a body that is JSON but not an object"
     return _ReplyFailure(reply, reply.status, {}, mask, now).nonsense(problem)

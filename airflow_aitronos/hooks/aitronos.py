@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
+from airflow_aitronos.client import workflows
 from airflow_aitronos.client.call import Client
 from airflow_aitronos.client.clock import Clock, SystemClock
 from airflow_aitronos.client.detach import DetachResult, detach_operation
 from airflow_aitronos.client.key_check import check_key
 from airflow_aitronos.client.operation import generic_operation
+from airflow_aitronos.client.pages import check_page_size, read_pages
 from airflow_aitronos.client.settings import Settings, load_settings
 from airflow_aitronos.exceptions import AitronosConfigurationError
 
 if TYPE_CHECKING:
     import requests
+
+    from airflow_aitronos.client.workflows import PromoteResult, Workflow
 
 TEST_TIMEOUT = 10.0
 """Seconds that the *Test* button waits at most: it runs in a web request."""
@@ -181,6 +185,137 @@ class AitronosHook(BaseHook):
         """
         operation = detach_operation(assistant_id)
         return cast("DetachResult", self._client.call(operation))
+
+    def get_assistant_workflow(self, assistant_id: str) -> Workflow | None:
+        """
+        Read which workflow is linked to an assistant.
+
+        :param assistant_id: the assistant.
+        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`, or None
+            if none is linked.
+        :raises AitronosNotFoundError: if there is no such assistant, or no telling whether there is.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        operation = workflows.get_assistant_workflow(assistant_id)
+        return cast("Workflow | None", self._client.call(operation))
+
+    def get_workflow(self, workflow_id: str) -> Workflow:
+        """
+        Read a workflow.
+
+        :param workflow_id: the workflow.
+        :return: its fields, as in :class:`~airflow_aitronos.client.workflows.Workflow`.
+        :raises AitronosError: one of its subclasses for every end but success.
+        """
+        operation = workflows.get_workflow(workflow_id)
+        return cast("Workflow", self._client.call(operation))
+
+    def list_workflows(
+        self, *, external_id: str | None = None, active_only: bool | None = None, page_size: int = 100
+    ) -> Iterator[Workflow]:
+        """
+        Read the workflows of the key's organization, one page after the other as you iterate.
+
+        :param external_id: only the workflow with this one.
+        :param active_only: only active ones.
+        :param page_size: workflows in one call.
+        :return: each workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
+        :raises AitronosResponseError: if a page repeats workflows of the page before it.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        filters = {"external_id": external_id, "active_only": active_only}
+        check_page_size(page_size)
+        return read_pages(self._client, filters, page_size)
+
+    def create_workflow(
+        self,
+        *,
+        name: str,
+        definition: dict[str, Any],
+        description: str | None = None,
+        external_id: str | None = None,
+    ) -> Workflow:
+        """
+        Create a workflow, or update the one with the same ``external_id``.
+
+        Without ``external_id`` the call is never sent again once it may have arrived: it would make a second
+        workflow.
+
+        :param name: of the workflow.
+        :param definition: its graph of nodes.
+        :param description: of the workflow.
+        :param external_id: your own id for it.
+        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether it was created, and there is no
+            ``external_id``.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        fields = {
+            "name": name,
+            "definition": definition,
+            "description": description,
+            "external_id": external_id,
+        }
+        operation = workflows.create_workflow(fields)
+        return cast("Workflow", self._client.call(operation))
+
+    def update_workflow(
+        self,
+        workflow_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        definition: dict[str, Any] | None = None,
+        is_active: bool | None = None,
+        external_id: str | None = None,
+    ) -> Workflow:
+        """
+        Change a workflow; what is None stays as it is.
+
+        :param workflow_id: the workflow.
+        :param name: new name.
+        :param description: new description.
+        :param definition: new graph of nodes.
+        :param is_active: whether it is active from now on.
+        :param external_id: new id of your own for it.
+        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether it was changed.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        fields = {
+            "name": name,
+            "description": description,
+            "definition": definition,
+            "is_active": is_active,
+            "external_id": external_id,
+        }
+        operation = workflows.update_workflow(workflow_id, fields)
+        return cast("Workflow", self._client.call(operation))
+
+    def promote_workflow_to_assistant(
+        self,
+        workflow_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        primary_node_id: str | None = None,
+    ) -> PromoteResult:
+        """
+        Make a new assistant from a workflow, and link the workflow to it.
+
+        The call is never sent again once it may have arrived: it would make a second assistant.
+
+        :param workflow_id: the workflow.
+        :param name: of the assistant.
+        :param description: of the assistant.
+        :param primary_node_id: the node that answers; needed where several could.
+        :return: ``assistant_id`` (str), ``workflow_id`` (str) and ``message`` (str or None).
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether the assistant was made.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        fields = {"name": name, "description": description, "primary_node_id": primary_node_id}
+        operation = workflows.promote_workflow(workflow_id, fields)
+        return cast("PromoteResult", self._client.call(operation))
 
     def test_connection(self) -> tuple[bool, str]:
         """

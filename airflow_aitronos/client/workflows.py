@@ -1,0 +1,331 @@
+"""The calls on workflows: what they send, and what their replies mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
+
+from airflow_aitronos.client.detach import ASSISTANT_IS_UNKNOWN
+from airflow_aitronos.client.envelope import Expected
+from airflow_aitronos.client.ids import check_id, expand_path
+from airflow_aitronos.client.operation import Done, Look, Operation
+from airflow_aitronos.client.reply import Failure
+from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
+from airflow_aitronos.client.transport import Request
+from airflow_aitronos.exceptions import (
+    AitronosInputError,
+    AitronosResponseError,
+    AitronosWrongResourceError,
+)
+
+CREATED = Expected(frozenset({200, 201}))
+
+
+class Workflow(TypedDict):
+    """
+    A workflow ("Workflows" pages of the vendor's API reference); a field that the API left out is None.
+
+    ``definition`` is the graph of nodes; ``created_at`` and ``updated_at`` are Unix seconds; ``assistant_id``
+    is the linked assistant.
+    """
+
+    id: str
+    organization_id: str | None
+    name: str | None
+    description: str | None
+    definition: dict[str, Any] | None
+    version: int | None
+    is_active: bool | None
+    created_at: int | None
+    updated_at: int | None
+    created_by: str | None
+    external_id: str | None
+    assistant_id: str | None
+    has_assistant: bool | None
+
+
+class PromoteResult(TypedDict):
+    """What a promotion returns ("Promote workflow to assistant" page of the vendor's API reference)."""
+
+    assistant_id: str
+    workflow_id: str
+    message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowOperation(Operation):
+    """
+    A call that answers with one workflow.
+
+    :param workflow_id: the workflow that was asked for; None if the API chooses it.
+    """
+
+    workflow_id: str | None = None
+
+    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
+        """Return the documented fields, or the failure of a reply about something else."""
+        workflow = read_workflow(body, self.workflow_id, mask=mask, maybe_done=self.request.method != "GET")
+        if isinstance(workflow, Failure):
+            return workflow
+        version = f", version {workflow['version']}" if workflow["version"] is not None else ""
+        return Done(dict(workflow), f"Done: {self.intent} (workflow '{workflow['id']}'{version})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkOperation(WorkflowOperation):
+    """
+    ``GET /v1/assistants/{assistant_id}/workflow``; its value is None if no workflow is linked.
+
+    :param assistant_id: the assistant, checked.
+    """
+
+    assistant_id: str
+
+    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
+        """Return the workflow, or None for a reply of JSON's null."""
+        return super().done(body, ambiguous=ambiguous, mask=mask) if body else self._nothing_linked()
+
+    def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
+        """
+        Return what a 404 means: that nothing is linked, or that there is no such assistant.
+
+        Undocumented is what the API answers where nothing is linked.
+        """
+        code = (failure.facts.get("code") or "").lower()
+        if (
+            failure.facts.get("status_code") != 404
+            or not failure.has_envelope
+            or code == ASSISTANT_IS_UNKNOWN
+        ):
+            return failure
+        if "workflow" in code:
+            return self._nothing_linked()
+        found = look(f"/v1/assistants/{self.assistant_id}")
+        if isinstance(found, Failure) or found.get("id") != self.assistant_id or found.get("workflow_id"):
+            return failure
+        return self._nothing_linked()
+
+    def _nothing_linked(self) -> Done:
+        return Done(None, f"Assistant '{self.assistant_id}' has no workflow linked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromoteOperation(Operation):
+    """
+    ``POST /v1/workflows/{workflow_id}/promote-to-assistant``.
+
+    :param workflow_id: the workflow, checked.
+    """
+
+    workflow_id: str
+
+    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
+        """Return the documented fields, or the failure of a reply about another workflow."""
+        assistant_id = optional_text(body.get("assistant_id"), mask=mask)
+        if assistant_id is None:
+            return _nonsense("names no assistant", maybe_done=True)
+        answered = body.get("workflow_id", self.workflow_id)
+        if answered != self.workflow_id:
+            return _wrong("workflow", answered, self.workflow_id, mask, maybe_done=True)
+        result = PromoteResult(
+            assistant_id=assistant_id,
+            workflow_id=self.workflow_id,
+            message=optional_text(body.get("message"), mask=mask),
+        )
+        return Done(dict(result), f"Promoted workflow '{self.workflow_id}' to assistant '{assistant_id}'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOperation(Operation):
+    """``GET /v1/workflows``; its value is the page's workflows and the total."""
+
+    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
+        """Return a list of workflows, and how many there are in all, None if the API does not say."""
+        listed, total = body.get("workflows"), body.get("total")
+        if not isinstance(listed, list):
+            return _nonsense("lists no workflows")
+        page = []
+        for one in listed:
+            workflow = read_workflow(one, None, mask=mask)
+            if isinstance(workflow, Failure):
+                return workflow
+            page.append(workflow)
+        known = isinstance(total, int) and not isinstance(total, bool)
+        return Done((page, total if known else None), f"Read {len(page)} workflows")
+
+
+def get_workflow(workflow_id: object) -> WorkflowOperation:
+    """
+    Return the operation that reads a workflow.
+
+    :param workflow_id: the workflow, unchecked.
+    :raises AitronosInputError: if it cannot be sent.
+    """
+    checked = check_id("workflow_id", workflow_id)
+    path = expand_path("/v1/workflows/{workflow_id}", {"workflow_id": checked})
+    return WorkflowOperation(
+        request=Request("GET", path),
+        intent=f"read workflow '{checked}'",
+        idempotent=True,
+        expected=Expected(),
+        workflow_id=checked,
+    )
+
+
+def get_assistant_workflow(assistant_id: object) -> LinkOperation:
+    """
+    Return the operation that reads which workflow is linked to an assistant.
+
+    :param assistant_id: the assistant, unchecked.
+    :raises AitronosInputError: if it cannot be sent.
+    """
+    checked = check_id("assistant_id", assistant_id)
+    path = expand_path("/v1/assistants/{assistant_id}/workflow", {"assistant_id": checked})
+    return LinkOperation(
+        request=Request("GET", path),
+        intent=f"read the workflow of assistant '{checked}'",
+        idempotent=True,
+        expected=Expected(null=True),
+        assistant_id=checked,
+    )
+
+
+def create_workflow(fields: Mapping[str, Any]) -> WorkflowOperation:
+    """
+    Return the operation that makes a workflow, or updates the one with the same ``external_id``.
+
+    :param fields: of the body; None stands for "not given".
+    :raises AitronosInputError: if a field has no legal value.
+    """
+    body = _body(fields)
+    name, external_id = _text(body, "name"), body.get("external_id")
+    if not name:
+        raise AitronosInputError("Nothing was sent: a workflow needs a name.")
+    if not isinstance(body.get("definition"), dict):
+        raise AitronosInputError("Nothing was sent: definition must be a dict, the graph of the workflow.")
+    if external_id is not None and not _text(body, "external_id"):
+        raise AitronosInputError(
+            "Nothing was sent: external_id must be a text that is not empty, or None. Did an upstream XCom "
+            "or variable return nothing?"
+        )
+    shown = f"'{safe_text(name, limit=100)}'"
+    if external_id is not None:
+        shown += f" (external_id '{safe_text(external_id, limit=100)}')"
+    return WorkflowOperation(
+        request=Request("POST", "/v1/workflows", json=body),
+        intent=f"create or update workflow {shown}",
+        # The API finds a workflow by its external_id; without one, sent twice makes two.
+        idempotent=external_id is not None,
+        expected=CREATED,
+        look_first=f"List the workflows and look for the name {shown}: if it is there, it was created.",
+    )
+
+
+def update_workflow(workflow_id: object, fields: Mapping[str, Any]) -> WorkflowOperation:
+    """
+    Return the operation that changes a workflow.
+
+    :param workflow_id: the workflow, unchecked.
+    :param fields: to change; None stands for "as it is".
+    :raises AitronosInputError: if it cannot be sent.
+    """
+    checked = check_id("workflow_id", workflow_id)
+    body = _body(fields)
+    if not body:
+        raise AitronosInputError(f"Nothing was sent: no field of workflow '{checked}' is to be changed.")
+    path = expand_path("/v1/workflows/{workflow_id}", {"workflow_id": checked})
+    return WorkflowOperation(
+        request=Request("PATCH", path, json=body),
+        intent=f"update workflow '{checked}'",
+        idempotent=False,
+        expected=Expected(),
+        look_first=f"Read workflow '{checked}': its version and updated_at tell whether it was changed.",
+        workflow_id=checked,
+    )
+
+
+def promote_workflow(workflow_id: object, fields: Mapping[str, Any]) -> PromoteOperation:
+    """
+    Return the operation that makes a new assistant from a workflow.
+
+    :param workflow_id: the workflow, unchecked.
+    :param fields: of the body; None stands for "not given".
+    :raises AitronosInputError: if it cannot be sent.
+    """
+    checked = check_id("workflow_id", workflow_id)
+    path = expand_path("/v1/workflows/{workflow_id}/promote-to-assistant", {"workflow_id": checked})
+    return PromoteOperation(
+        request=Request("POST", path, json=_body(fields)),
+        intent=f"promote workflow '{checked}' to an assistant",
+        idempotent=False,
+        expected=CREATED,
+        look_first=f"Read workflow '{checked}': if its assistant_id names a new assistant, it was promoted.",
+        workflow_id=checked,
+    )
+
+
+def list_workflows(filters: Mapping[str, Any], *, limit: int, offset: int) -> PageOperation:
+    """
+    Return the operation that reads one page of the workflows.
+
+    :param filters: of the query; None stands for "not given".
+    :param limit: workflows at most.
+    :param offset: workflows to leave out at the beginning.
+    """
+    query = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in _body(filters).items()
+    }
+    return PageOperation(
+        request=Request("GET", "/v1/workflows", params={**query, "limit": limit, "offset": offset}),
+        intent="list the workflows",
+        idempotent=True,
+        expected=Expected(),
+    )
+
+
+def read_workflow(
+    body: object, asked: str | None, *, mask: Mask, maybe_done: bool = False
+) -> Workflow | Failure:
+    """
+    Return the documented fields of a workflow, or the failure of a reply that is none.
+
+    :param body: that should be a workflow.
+    :param asked: id of the workflow that was asked for, None for any.
+    :param mask: replaces secrets.
+    :param maybe_done: whether the call may have changed something.
+    """
+    answered = body.get("id") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(answered, str) or not answered.strip():
+        return _nonsense("names no workflow", maybe_done=maybe_done)
+    if asked is not None and answered != asked:
+        return _wrong("workflow", answered, asked, mask, maybe_done=maybe_done)
+    return cast("Workflow", {name: body.get(name) for name in Workflow.__annotations__})
+
+
+def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _nonsense(what: str, *, maybe_done: bool = False) -> Failure:
+    return Failure(
+        AitronosResponseError,
+        f"the answer {what}",
+        "Check that Host of the connection is the API.",
+        maybe_done=maybe_done,
+    )
+
+
+def _wrong(kind: str, answered: object, asked: str, mask: Mask, *, maybe_done: bool) -> Failure:
+    return Failure(
+        AitronosWrongResourceError,
+        f"the answer speaks of {kind} '{safe_text(answered, mask=mask, limit=130)}' instead of '{asked}'",
+        "Look at both, and tell the vendor.",
+        maybe_done=maybe_done,
+    )
