@@ -36,6 +36,10 @@ bench: setup ## Measure import and calls against what one would write instead
 mutants: setup ## Break every guard in turn and see a test go red
 	$(RUN) dev/mutants.py
 
+.PHONY: docs
+docs: setup ## Build the documentation into build/docs, warnings being errors
+	$(RUN) -m mkdocs build --strict
+
 .PHONY: lock
 lock: ## Renew constraints.txt (for maintainers; needs uv)
 	uv pip compile pyproject.toml --extra sandbox --group dev --universal --no-header --no-annotate \
@@ -44,3 +48,4 @@ lock: ## Renew constraints.txt (for maintainers; needs uv)
 .PHONY: clean
 clean: ## Remove everything that the commands above have made
 	rm -rf $(VENV) .venv-* .airflow-* .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build/docs
