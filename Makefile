@@ -30,7 +30,7 @@ check: setup ## Lint, check formatting and types
 
 .PHONY: bench
 bench: setup ## Measure import and calls against what one would write instead
-	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks --figure docs/images/benchmark.svg
 
 .PHONY: mutants
 mutants: setup ## Break every guard in turn and see a test go red
