@@ -63,8 +63,8 @@ def _run(arguments: argparse.Namespace, home: Path) -> int:
 def _note(arguments: argparse.Namespace) -> str:
     """Return how a run measured."""
     note = (
-        f"{arguments.rounds} rounds of {arguments.calls} calls, {arguments.interpreters} interpreters per import"
-        f"; Python {platform.python_version()}, {os.cpu_count()} cores"
+        f"{arguments.rounds} rounds of {arguments.calls} calls, {arguments.interpreters} interpreters "
+        f"for each import; Python {platform.python_version()}, {os.cpu_count()} cores"
     )
     return f"Quick run, a rough picture: {note}" if _is_quick(arguments) else note
 
