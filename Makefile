@@ -30,11 +30,15 @@ check: setup ## Lint, check formatting and types
 
 .PHONY: bench
 bench: setup ## Measure import and calls against what one would write instead
-	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks --figure docs/images/benchmark.svg
 
 .PHONY: mutants
 mutants: setup ## Break every guard in turn and see a test go red
 	$(RUN) dev/mutants.py
+
+.PHONY: docs
+docs: setup ## Build the documentation into build/docs, warnings being errors
+	$(RUN) -m mkdocs build --strict
 
 .PHONY: lock
 lock: ## Renew constraints.txt (for maintainers; needs uv)
@@ -44,3 +48,4 @@ lock: ## Renew constraints.txt (for maintainers; needs uv)
 .PHONY: clean
 clean: ## Remove everything that the commands above have made
 	rm -rf $(VENV) .venv-* .airflow-* .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build/docs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import signal
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.calls import calls_table, measure_calls
 from benchmarks.child import ChildError
+from benchmarks.figure import figure
 from benchmarks.imports import imports_table, measure_imports
 from benchmarks.verdicts import call_verdicts, import_verdicts
 
@@ -51,7 +54,19 @@ def _run(arguments: argparse.Namespace, home: Path) -> int:
             f"A quick run: the limits hold for at least {FEWEST_ROUNDS} rounds of {FEWEST_CALLS} calls and "
             f"{FEWEST_INTERPRETERS} interpreters."
         )
+    if arguments.figure is not None:
+        arguments.figure.write_text(figure(imports, calls, _note(arguments)), encoding="utf-8")
+        print(f"The figure is in {arguments.figure}")
     return 0 if all(verdict.kept for verdict in verdicts) else 1
+
+
+def _note(arguments: argparse.Namespace) -> str:
+    """Return how a run measured."""
+    note = (
+        f"{arguments.rounds} rounds of {arguments.calls} calls, {arguments.interpreters} interpreters "
+        f"for each import; Python {platform.python_version()}, {os.cpu_count()} cores"
+    )
+    return f"Quick run, a rough picture: {note}" if _is_quick(arguments) else note
 
 
 def _is_quick(arguments: argparse.Namespace) -> bool:
@@ -71,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--interpreters", type=_between(1, 100), default=FEWEST_INTERPRETERS, help="per import, default 10"
     )
+    parser.add_argument("--figure", type=Path, metavar="PATH", help="draw the medians into an SVG file")
     return parser
 
 
