@@ -42,11 +42,11 @@ lock: ## Renew constraints.txt (for maintainers; needs uv)
 		--python-version 3.11 --upgrade --output-file constraints.txt
 
 .PHONY: matrix
-matrix: setup ## Run the tests on every supported version of Airflow and Python
+matrix: setup ## Run the tests on every supported Airflow and Python (some: ROWS="3.1.0-py3.11 ...")
 	$(RUN) -m dev.matrix $(ROWS)
 
-.PHONY: lock-matrix
-lock-matrix: setup ## Renew the pins of `make matrix` (for maintainers; needs uv)
+.PHONY: pins
+pins: setup ## Renew the pins of `make matrix` (for maintainers; needs uv)
 	$(RUN) -m dev.matrix.pins
 
 .PHONY: clean
