@@ -45,6 +45,14 @@ lock: ## Renew constraints.txt (for maintainers; needs uv)
 	uv pip compile pyproject.toml --extra sandbox --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 --upgrade --output-file constraints.txt
 
+.PHONY: matrix
+matrix: setup ## Run the tests on every supported Airflow and Python (some: ROWS="3.1.0-py3.11 ...")
+	$(RUN) -m dev.matrix $(ROWS)
+
+.PHONY: pins
+pins: setup ## Renew the pins of `make matrix` (for maintainers; needs uv)
+	$(RUN) -m dev.matrix.pins
+
 .PHONY: clean
 clean: ## Remove everything that the commands above have made
 	rm -rf $(VENV) .venv-* .airflow-* .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

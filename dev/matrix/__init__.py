@@ -1,0 +1,1 @@
+"""Run the tests on every supported version of Airflow and Python: ``python -m dev.matrix --help``."""
