@@ -93,7 +93,10 @@ def test_the_repair_after_a_wrong_detach_works(monkeypatch: pytest.MonkeyPatch) 
         new = names["promoted"]["assistant_id"]
         assert new != "asst_support01"
         assert sandbox.store.get_linked_workflow(new).id == "flow_support01"
-        assert sandbox.store.get_assistant("asst_support01").workflow_id is None
+        assert names["workflow"]["assistant_id"] is None
+        rebuilt = sandbox.store.get_linked_workflow("asst_support01")
+        assert rebuilt.id == names["rebuilt"]["id"] != "flow_support01"
+        assert rebuilt.definition == names["workflow"]["definition"]
         assert names["updated"]["description"] == "Linked to the new assistant"
 
 
