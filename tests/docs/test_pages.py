@@ -16,7 +16,7 @@ from airflow_aitronos.client.settings import _OPTIONS
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.conftest import REPOSITORY
 from tests.docs.pages import DOCS, Block, blocks_of, pages, tables
-from tests.docs.readme import README, code_words
+from tests.docs.readme import README, blocks, code_words
 
 LIMIT = 120
 """Seconds that one block of shell, or the build of all pages, may take."""
@@ -72,6 +72,12 @@ def test_a_block_that_is_not_run_here_says_why(page: Path) -> None:
             assert len(block.not_run.split()) >= 3, f"{page.name}, line {block.line}: that is no reason"
         if block.run_by is not None:
             assert (REPOSITORY / block.run_by).is_file(), f"{page.name}, line {block.line}: no such test"
+
+
+def test_the_readme_has_no_block_that_its_own_tests_would_miss() -> None:
+    """test_readme_snippets.py takes the blocks of these two languages one by one."""
+    found = [block.code for block in blocks_of(README) if block.not_run is None]
+    assert sorted(found) == sorted(blocks("bash") + blocks("python"))
 
 
 def test_no_fence_is_without_a_language() -> None:
