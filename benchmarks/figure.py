@@ -12,7 +12,7 @@ from benchmarks.imports import OURS, THEIRS, Imports
 from benchmarks.spread import Spread, median_ratio
 
 _WIDTH = 760
-_BAR_LEFT = 250
+_BAR_LEFT = 280
 _BAR_WIDTH = 330
 _ROW = 32
 _BAR_HEIGHT = 20

@@ -16,7 +16,7 @@ from airflow_aitronos.client.settings import _OPTIONS
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.conftest import REPOSITORY
 from tests.docs.pages import DOCS, Block, blocks_of, pages, tables
-from tests.docs.readme import README, code_words
+from tests.docs.readme import README, blocks, code_words
 
 LIMIT = 120
 """Seconds that one block of shell, or the build of all pages, may take."""
@@ -74,6 +74,12 @@ def test_a_block_that_is_not_run_here_says_why(page: Path) -> None:
             assert (REPOSITORY / block.run_by).is_file(), f"{page.name}, line {block.line}: no such test"
 
 
+def test_the_readme_has_no_block_that_its_own_tests_would_miss() -> None:
+    """test_readme_snippets.py takes the blocks of these two languages one by one."""
+    found = [block.code for block in blocks_of(README) if block.not_run is None]
+    assert sorted(found) == sorted(blocks("bash") + blocks("python"))
+
+
 def test_no_fence_is_without_a_language() -> None:
     """A block without one could be code that nobody runs."""
     for page in [README, *pages()]:
@@ -93,7 +99,10 @@ def test_the_repair_after_a_wrong_detach_works(monkeypatch: pytest.MonkeyPatch) 
         new = names["promoted"]["assistant_id"]
         assert new != "asst_support01"
         assert sandbox.store.get_linked_workflow(new).id == "flow_support01"
-        assert sandbox.store.get_assistant("asst_support01").workflow_id is None
+        assert names["workflow"]["assistant_id"] is None
+        rebuilt = sandbox.store.get_linked_workflow("asst_support01")
+        assert rebuilt.id == names["rebuilt"]["id"] != "flow_support01"
+        assert rebuilt.definition == names["workflow"]["definition"]
         assert names["updated"]["description"] == "Linked to the new assistant"
 
 
