@@ -42,7 +42,7 @@ docs: setup ## Build the documentation into build/docs, warnings being errors
 
 .PHONY: lock
 lock: ## Renew constraints.txt (for maintainers; needs uv)
-	uv pip compile pyproject.toml --extra sandbox --group dev --universal --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra sandbox --extra testing --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 --upgrade --output-file constraints.txt
 
 .PHONY: matrix

@@ -12,7 +12,7 @@ from airflow_aitronos.client.clock import Clock, Deadline
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.settings import Settings
 
-_SLICE = 0.5
+SLICE = 0.5
 """Seconds after which a wait looks whether the task was told to stop."""
 
 
@@ -118,7 +118,7 @@ def sleep_until_cancelled(seconds: float, *, clock: Clock, is_cancelled: Callabl
     """
     end = clock.monotonic() + seconds
     while not is_cancelled() and (left := end - clock.monotonic()) > 0:
-        clock.sleep(min(left, _SLICE))
+        clock.sleep(min(left, SLICE))
 
 
 def _failure(state: RetryCallState) -> Failure:

@@ -37,7 +37,7 @@ Keys and errors
   ``VALIDATION_ERROR``.
 - open: a wrong method on a known path is a framework 405, and a slash too many at the end is a 404, no
   redirect.
-- 429 and 5xx are never sent, and there is no rate limit.
+- 429 and 5xx are sent only when a test asks for them, and there is no rate limit.
 
 Detach and links
 

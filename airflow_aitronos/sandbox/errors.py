@@ -18,7 +18,9 @@ _TYPES = {
     404: "not_found_error",
     409: "conflict_error",
     422: "validation_error",
+    429: "rate_limit_error",
 }
+_OTHER_TYPE = "server_error"
 
 
 class ApiError(Exception):
@@ -27,7 +29,7 @@ class ApiError(Exception):
 
     The fields of the envelope are documented on docs.aitronos.com.
 
-    :param status: HTTP status, one of 401, 403, 404, 409 and 422
+    :param status: HTTP status, 400 or above
     :param code: upper-case code that programs look at
     :param message: text for people
     :param system_message: text for logs
@@ -168,18 +170,28 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_answer_invalid_request)
 
 
-async def _answer_api_error(request: Request, error: ApiError) -> Response:
+def error_response(error: ApiError, trace_id: str) -> Response:
+    """
+    Make the reply that carries an error.
+
+    :param error: what went wrong
+    :param trace_id: id of the request
+    """
     body = ErrorBody(
         code=error.code,
         message=error.message,
         system_message=error.system_message,
-        type=_TYPES[error.status],
+        type=_TYPES.get(error.status, _OTHER_TYPE),
         status=error.status,
-        trace_id=request.state.request_id,
+        trace_id=trace_id,
         timestamp=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         details=error.details,
     )
     return JSONResponse(ErrorEnvelope(error=body).model_dump(), status_code=error.status)
+
+
+async def _answer_api_error(request: Request, error: ApiError) -> Response:
+    return error_response(error, request.state.request_id)
 
 
 async def _answer_invalid_request(request: Request, error: RequestValidationError) -> Response:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_aitronos.sandbox.auth import KEY_HEADER, KeyKind, Keyring
+from airflow_aitronos.sandbox.faults import NO_REPLY
 
 _KEY_HEADER = KEY_HEADER.lower().encode()
 
@@ -22,8 +23,9 @@ class RecordedRequest:
     :param method: HTTP method
     :param path: path as it came, still percent-encoded
     :param query: query string as it came, empty without one
-    :param status_code: status of the reply
+    :param status_code: status of the reply, 0 when the connection was reset instead
     :param key: which key it had, never the key itself
+    :param fault: what was made to go wrong, in words; empty for nothing
     """
 
     method: str
@@ -31,6 +33,7 @@ class RecordedRequest:
     query: str
     status_code: int
     key: KeyKind
+    fault: str = ""
 
 
 class Recorder:
@@ -66,6 +69,9 @@ class Recorder:
         scope.setdefault("state", {}).update(request_id=request_id, key=kind)
 
         async def send_recorded(message: Message) -> None:
+            if message["type"] == NO_REPLY:
+                self._record(_recorded(scope, 0, kind))
+                return
             if message["type"] == "http.response.start":
                 # Before the reply leaves, so that a caller who has it also finds it in the record.
                 self._record(_recorded(scope, message["status"], kind))
@@ -82,6 +88,7 @@ def _recorded(scope: Scope, status_code: int, kind: KeyKind) -> RecordedRequest:
         query=scope["query_string"].decode("latin-1"),
         status_code=status_code,
         key=kind,
+        fault=scope["state"].get("fault", ""),
     )
 
 

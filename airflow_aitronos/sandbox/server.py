@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import socket
@@ -11,8 +12,11 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from airflow_aitronos.sandbox.app import create_app
+from airflow_aitronos.sandbox.faults import TRANSPORT, FaultPlan
 from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.seed import ORGANIZATION_ID, seed
 from airflow_aitronos.sandbox.store import Store
@@ -55,9 +59,14 @@ class SandboxServer:
         self.read_only_key = read_only_key
         self.store = Store(ORGANIZATION_ID)
         seed(self.store)
+        self.faults = FaultPlan()
         self._requests: deque[RecordedRequest] = deque(maxlen=_REQUESTS_KEPT)
         self._app = create_app(
-            self.store, api_key=api_key, read_only_key=read_only_key, record=self._requests.append
+            self.store,
+            api_key=api_key,
+            read_only_key=read_only_key,
+            record=self._requests.append,
+            faults=self.faults,
         )
         self._wanted_port = port
         self._port: int | None = None
@@ -145,7 +154,8 @@ class SandboxServer:
         return json.dumps(connection)
 
     def reset(self) -> None:
-        """Put the seeded state back and forget the requests."""
+        """Put the seeded state back, and forget the requests and the faults to come."""
+        self.faults.clear()
         self.store.clear()
         seed(self.store)
         self._requests.clear()
@@ -158,10 +168,25 @@ class SandboxServer:
             raise RuntimeError(f"The sandbox did not stop within {_BOUND} seconds.")
 
 
+class _OpenProtocol(H11Protocol):
+    """Hand the connection itself to the application, which may have to break it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[TRANSPORT] = transport
+            await app(scope, receive, send)
+
+        self.app = with_transport
+
+
 class _ThreadServer(uvicorn.Server):
     def __init__(self, app: object) -> None:
         config = uvicorn.Config(
             app,  # type: ignore[arg-type]  # uvicorn spells ASGI types its own way
+            http=_OpenProtocol,
             lifespan="off",
             ws="none",
             # The handlers and levels of logging belong to the process, not to its sandbox.

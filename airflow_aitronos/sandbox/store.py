@@ -45,6 +45,7 @@ class Store:
         self._assistants: dict[str, Assistant] = {}
         self._workflows: dict[str, Workflow] = {}
         self._deleted: set[str] = set()
+        self._detached: list[tuple[str, str]] = []
         self._counter = 0
 
     def clear(self) -> None:
@@ -53,7 +54,20 @@ class Store:
             self._assistants.clear()
             self._workflows.clear()
             self._deleted.clear()
+            self._detached.clear()
             self._counter = 0
+
+    @property
+    def detached(self) -> list[tuple[str, str]]:
+        """Return every link that a detach removed, as assistant and workflow, oldest first."""
+        with self._lock:
+            return list(self._detached)
+
+    @property
+    def links(self) -> dict[str, str | None]:
+        """Return the workflow of every assistant, None for those without one."""
+        with self._lock:
+            return {one.id: one.workflow_id for one in self._assistants.values()}
 
     # --- made from Python: seeds and tests ---
 
@@ -170,6 +184,7 @@ class Store:
             workflow_id = assistant.workflow_id
             if workflow_id is not None:
                 self._unlink(assistant, self._workflow(workflow_id))
+                self._detached.append((assistant_id, workflow_id))
             return LinkResult(assistant_id=assistant_id, workflow_id=workflow_id)
 
     def convert_assistant(self, assistant_id: str, request: ConvertRequest) -> ConvertResult:

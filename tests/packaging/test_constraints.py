@@ -36,7 +36,7 @@ def wanted() -> list[str]:
     return [
         *PYPROJECT["build-system"]["requires"],
         *project["dependencies"],
-        *project["optional-dependencies"]["sandbox"],
+        *sorted({one for extra in project["optional-dependencies"].values() for one in extra}),
         *PYPROJECT["dependency-groups"]["dev"],
     ]
 

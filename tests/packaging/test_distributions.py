@@ -138,7 +138,7 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("License-File") == ["LICENSE"]
-    assert metadata.get_all("Provides-Extra") == ["sandbox"]
+    assert metadata.get_all("Provides-Extra") == ["sandbox", "testing"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert str(metadata.get_payload()).strip() == root_file("README.md").decode().strip()
 
@@ -146,14 +146,16 @@ def test_metadata(metadata: Message) -> None:
 def test_requirements(metadata: Message) -> None:
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
     always = [str(one) for one in requirements if one.marker is None]
-    extra = [str(one) for one in requirements if str(one.marker) == 'extra == "sandbox"']
+    extras = [str(one) for one in requirements if one.marker is not None]
     assert {Requirement(one).name for one in always} == {"apache-airflow", "requests", "tenacity"}
-    assert {Requirement(one).name for one in extra} == {"fastapi", "pydantic", "uvicorn"}
-    assert len(always) + len(extra) == len(requirements)
     project = PYPROJECT["project"]
     assert always == [str(Requirement(one)) for one in project["dependencies"]]
-    of_extra = project["optional-dependencies"]["sandbox"]
-    assert extra == [str(Requirement(f'{one} ; extra == "sandbox"')) for one in of_extra]
+    of_extras = project["optional-dependencies"]
+    assert set(of_extras["testing"]) == {*of_extras["sandbox"], "pytest>=8"}
+    assert extras == [
+        str(Requirement(f'{one} ; extra == "{extra}"')) for extra, ones in of_extras.items() for one in ones
+    ]
+    assert {Requirement(one).name for one in of_extras["sandbox"]} == {"fastapi", "pydantic", "uvicorn"}
 
 
 def test_entry_points(built: Built) -> None:
@@ -162,7 +164,8 @@ def test_entry_points(built: Built) -> None:
     assert {section: dict(parser[section]) for section in parser.sections()} == {
         "apache_airflow_provider": {
             "provider_info": "airflow_aitronos.get_provider_info:get_provider_info",
-        }
+        },
+        "pytest11": {"aitronos": "airflow_aitronos.testing.plugin"},
     }
 
 

@@ -62,7 +62,7 @@ def test_one_version() -> None:
 
 def test_entry_point_gives_the_provider_info() -> None:
     point, _ = installed()
-    assert PYPROJECT["project"]["entry-points"] == {GROUP: {point.name: point.value}}
+    assert PYPROJECT["project"]["entry-points"][GROUP] == {point.name: point.value}
     assert point.load() is get_provider_info
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from airflow_aitronos.sandbox import server as server_module
 from airflow_aitronos.sandbox.app import create_app
+from airflow_aitronos.sandbox.faults import FaultPlan
 from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.server import SandboxServer
 from airflow_aitronos.sandbox.store import Store
@@ -268,7 +269,7 @@ def test_parallel_calls_lose_nothing(sandbox: SandboxServer) -> None:
 
 def test_what_is_not_http_passes_the_recorder() -> None:
     seen: list[RecordedRequest] = []
-    app = create_app(Store("org_x"), api_key="a", read_only_key="b", record=seen.append)
+    app = create_app(Store("org_x"), api_key="a", read_only_key="b", record=seen.append, faults=FaultPlan())
     sent: list[str] = []
 
     async def receive() -> dict[str, str]:

@@ -89,11 +89,19 @@ def test_all_that_is_public_is_described() -> None:
     assert bare == []
 
 
-def test_nothing_of_the_provider_imports_the_sandbox() -> None:
+def test_nothing_but_the_test_helpers_imports_the_sandbox() -> None:
     wrong = []
     for path, tree in sources():
-        if not path.is_relative_to(PACKAGE / "sandbox"):
+        if path.relative_to(PACKAGE).parts[0] not in ("sandbox", "testing"):
             wrong += [shown(path, name) for name in imported(path, ast.walk(tree)) if is_in(name, "sandbox")]
+    assert wrong == []
+
+
+def test_nothing_imports_the_test_helpers() -> None:
+    wrong = []
+    for path, tree in sources():
+        if not path.is_relative_to(PACKAGE / "testing"):
+            wrong += [shown(path, name) for name in imported(path, ast.walk(tree)) if is_in(name, "testing")]
     assert wrong == []
 
 
