@@ -124,7 +124,7 @@ class PromoteOperation(Operation):
         """Return the documented fields, or the failure of a reply about another workflow."""
         assistant_id = optional_text(body.get("assistant_id"), mask=mask)
         if assistant_id is None:
-            return _nonsense("names no assistant", maybe_done=True)
+            return _nonsense("the answer names no assistant", maybe_done=True)
         answered = body.get("workflow_id", self.workflow_id)
         if answered != self.workflow_id:
             return _wrong("workflow", answered, self.workflow_id, mask, maybe_done=True)
@@ -144,7 +144,7 @@ class PageOperation(Operation):
         """Return a list of workflows, and how many there are in all, None if the API does not say."""
         listed, total = body.get("workflows"), body.get("total")
         if not isinstance(listed, list):
-            return _nonsense("lists no workflows")
+            return _nonsense("the answer lists no workflows")
         page = []
         for one in listed:
             workflow = read_workflow(one, None, mask=mask)
@@ -298,7 +298,7 @@ def read_workflow(
     """
     answered = body.get("id") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(answered, str) or not answered.strip():
-        return _nonsense("names no workflow", maybe_done=maybe_done)
+        return _nonsense("the answer names no workflow", maybe_done=maybe_done)
     if asked is not None and answered != asked:
         return _wrong("workflow", answered, asked, mask, maybe_done=maybe_done)
     return cast("Workflow", {name: body.get(name) for name in Workflow.__annotations__})
@@ -316,7 +316,7 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
 def _nonsense(what: str, *, maybe_done: bool = False) -> Failure:
     return Failure(
         AitronosResponseError,
-        f"the answer {what}",
+        what,
         "Check that Host of the connection is the API.",
         maybe_done=maybe_done,
     )
