@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 import trustme
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.exceptions import AitronosConfigurationError, AitronosError, AitronosNetworkError
@@ -19,6 +18,7 @@ from airflow_aitronos.hooks import aitronos as hook_module
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from airflow_aitronos.sandbox.server import SandboxServer
+from tests.support.airflow_versions import AirflowNotFoundException, needs_lookup_outside_tasks
 from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Hang, closed_port, http, tls_context
@@ -96,6 +96,7 @@ def in_uri(host: str, port: int | None = None, path: str = "", query: str = "", 
 
 
 @case("C1")
+@needs_lookup_outside_tasks
 @pytest.mark.parametrize("through", ["hook", "operator"])
 def test_unknown_connection_is_airflows_to_report(monkeypatch: pytest.MonkeyPatch, through: str) -> None:
     monkeypatch.delenv(CONN_VARIABLE, raising=False)
