@@ -14,6 +14,11 @@ from dev.matrix import own_warnings
 from dev.matrix.rows import FOLDER, REPOSITORY, Row
 
 TESTS = ("tests/unit", "tests/wire", "tests/task_runs")
+OPTIONS = (
+    *("--quiet", "--numprocesses", "2", "--dist", "worksteal", "-p", "no:cacheprovider"),
+    # Seconds for one test: the first one of a process waits for Airflow's migrations, too.
+    *("--timeout", "600"),
+)
 LIMIT = 3600
 """Seconds for the tests of one row."""
 
@@ -50,20 +55,7 @@ def run(row: Row, python: Path) -> tuple[Outcome, Path]:
     with log.open("w", encoding="utf-8") as output:
         try:
             code = subprocess.run(
-                [
-                    *(
-                        python,
-                        "-m",
-                        "pytest",
-                        *TESTS,
-                        "--quiet",
-                        "--numprocesses",
-                        "2",
-                        "--dist",
-                        "worksteal",
-                    ),
-                    *("-p", "no:cacheprovider", f"--junit-xml={report}"),
-                ],
+                [python, "-m", "pytest", *TESTS, *OPTIONS, f"--junit-xml={report}"],
                 check=False,
                 cwd=REPOSITORY,
                 stdout=output,

@@ -16,8 +16,13 @@ LONGEST = 40
 Described = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 LOADED = """
-import sys, airflow_aitronos.operators.assistants
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"airflow_aitronos", "requests", "urllib3"}))
+import sys, airflow.sdk
+# Airflow 3.1.0 loads requests itself.
+before = set(sys.modules)
+import airflow_aitronos.operators.assistants
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(new & {"airflow_aitronos", "requests", "urllib3"}))
+print("airflow_aitronos.client.adapter" in sys.modules)
 """
 
 
@@ -126,4 +131,4 @@ def test_operators_import_the_hook_only_to_run() -> None:
 
 def test_parsing_a_dag_loads_no_http_library() -> None:
     result = subprocess.run([sys.executable, "-c", LOADED], stdout=subprocess.PIPE, text=True, check=True)
-    assert result.stdout.split() == ["airflow_aitronos"]
+    assert result.stdout.split() == ["airflow_aitronos", "False"]

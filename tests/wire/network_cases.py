@@ -394,7 +394,8 @@ NETWORK_CASES = [
                 "minus-five": b"-5\r\n}",
                 "huge": b"f" * 400 + b"\r\n}",
                 "escape-codes": b"\x1b[31m::group::\r\n}",
-                "long": b"0" * 70_000 + b"\r\n\r\n",
+                # No zeros: urllib3 before 2.8 takes a line of them, however long, for the last chunk.
+                "long": b"z" * 70_000 + b"\r\n\r\n",
                 "key": KEY.encode() + b"\r\n",
             }.items()
         },
