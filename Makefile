@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 $(VENV)/.ready: constraints.txt pyproject.toml dev/bootstrap.py
 	$(PYTHON) dev/bootstrap.py $(VENV) constraints.txt
@@ -31,6 +31,11 @@ check: setup ## Lint, check formatting and types
 .PHONY: bench
 bench: setup ## Measure import and calls against what one would write instead
 	$(RUN) -m benchmarks --figure docs/images/benchmark.svg
+
+.PHONY: e2e
+e2e: ## Run the built wheel in a whole Airflow, browser included (needs PostgreSQL, Chromium)
+	$(PYTHON) -m dev.e2e.install .venv-e2e
+	.venv-e2e/bin/python -m dev.e2e
 
 .PHONY: mutants
 mutants: setup ## Break every guard in turn and see a test go red

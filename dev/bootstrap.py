@@ -24,16 +24,27 @@ def main(folder: Path, constraints: Path) -> None:
     :param folder: where.
     :param constraints: file that pins every package.
     """
+    install_pins(folder, constraints)
+    pip(folder, "--no-deps", "--no-build-isolation", "-e", ".", total=1)
+    # Last, so that an install that was broken off is made anew.
+    (folder / ".ready").touch()
+
+
+def install_pins(folder: Path, *constraints: Path) -> None:
+    """
+    Make an empty environment and install what is pinned, or say in one line what is missing.
+
+    :param folder: where; what is there goes.
+    :param constraints: files that pin every package.
+    """
     check_python()
     check_pip()
     shutil.rmtree(folder, ignore_errors=True)
     print(f"Making {folder} with Python {sys.version_info[0]}.{sys.version_info[1]}", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    total = len(constraints.read_text(encoding="utf-8").splitlines())
-    pip(folder, "--no-deps", "-r", str(constraints), total=total)
-    pip(folder, "--no-deps", "--no-build-isolation", "-e", ".", total=1)
-    # Last, so that an install that was broken off is made anew.
-    (folder / ".ready").touch()
+    for file in constraints:
+        total = len(file.read_text(encoding="utf-8").splitlines())
+        pip(folder, "--no-deps", "-r", str(file), total=total)
 
 
 def check_python() -> None:

@@ -1,0 +1,110 @@
+"""
+Run this package's wheel in a whole Airflow deployment, and look at it through REST and a browser.
+
+Airflow's home, its log and the screenshots are in ``.airflow-e2e`` inside the repository. The folder is made
+anew by every run and left for reading afterwards. Ends with exit code 1 and one line when anything is not as
+it should be, and ends whatever it has started, after Ctrl-C and SIGTERM too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from airflow_aitronos.sandbox.server import SandboxServer
+from dev import postgresql
+from dev.e2e import browser, deployment
+from dev.e2e.dag_runs import run_and_compare
+from dev.e2e.expectations import DAG_CHECKS
+from dev.e2e.progress import NotAsItShouldBeError, say, wait_for
+from dev.e2e.rest import Rest
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+HOME = REPOSITORY / ".airflow-e2e"
+_LONGEST_START = 300.0
+
+_WHERE_FROM = """
+import airflow_aitronos, sys
+sys.exit(not airflow_aitronos.__file__.startswith(sys.prefix))
+"""
+
+
+def main() -> int:
+    """Run everything and return the exit code."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        _check_machine()
+        _run()
+    except NotAsItShouldBeError as error:
+        print(f"NOT AS IT SHOULD BE: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; everything that was started has ended.", file=sys.stderr)
+        return 130
+    say(f"All as it should be. Log and screenshots: {HOME.relative_to(REPOSITORY)}")
+    return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's signature
+    raise KeyboardInterrupt
+
+
+def _check_machine() -> None:
+    """Check that everything is there before anything is started."""
+    if postgresql.programs() is None:
+        raise NotAsItShouldBeError(postgresql.REMEDY)
+    browser.program()
+    if subprocess.run([sys.executable, "-c", _WHERE_FROM], cwd="/", check=False).returncode != 0:
+        raise NotAsItShouldBeError("the package is not installed from its wheel: start this with make e2e")
+    shutil.rmtree(HOME, ignore_errors=True)
+    (HOME / "screenshots").mkdir(parents=True)
+
+
+def _run() -> None:
+    with contextlib.ExitStack() as started:
+        say("start the sandbox and PostgreSQL")
+        sandbox = started.enter_context(SandboxServer())
+        database = started.enter_context(postgresql.running())
+        say("start Airflow")
+        airflow = started.enter_context(
+            deployment.running(HOME, REPOSITORY / "example_dags", database, sandbox.connection_json())
+        )
+        rest = Rest(airflow.url)
+
+        def is_up() -> bool | None:
+            airflow.expect_alive()
+            return rest.is_up() or None
+
+        wait_for("a healthy Airflow", is_up, _LONGEST_START)
+        rest.log_in(deployment.USER, airflow.password)
+        first_run = ""
+        for check in DAG_CHECKS:
+            say(f"trigger {check.dag_id} with {dict(check.conf)}")
+            run_id = run_and_compare(check, rest, sandbox)
+            first_run = first_run or run_id
+        if errors := rest.import_errors():
+            raise NotAsItShouldBeError(f"DAG files that cannot be imported: {errors}")
+        visit = browser.Visit(
+            airflow.url, deployment.USER, airflow.password, sandbox.url, sandbox.api_key, HOME / "screenshots"
+        )
+        browser.look(visit, DAG_CHECKS[0].dag_id, first_run)
+        _check_saved(rest, sandbox.url)
+        say("end Airflow, PostgreSQL and the sandbox")
+
+
+def _check_saved(rest: Rest, base_url: str) -> None:
+    saved = wait_for("the saved connection", lambda: rest.connection(browser.CONN_ID), 30)
+    found = (saved["conn_type"], saved["host"])
+    if found != ("aitronos", base_url):
+        raise NotAsItShouldBeError(f"the saved connection has type and host {found}")
+    say(f"  {browser.CONN_ID} is saved, with type and host as filled in")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What the deployment has to make of each DAG; a further DAG is a further entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ANY: Any = object()
+"""An XCom that cannot be known beforehand, but must be there."""
+
+
+@dataclass(frozen=True)
+class TaskCheck:
+    """
+    How a task instance has to end.
+
+    :param xcom: its return value; None if it pushes none.
+    :param state: its state.
+    :param tries: how often it runs.
+    """
+
+    xcom: Any = None
+    state: str = "success"
+    tries: int = 1
+
+
+@dataclass(frozen=True)
+class DagCheck:
+    """
+    One triggered DAG run and what has to come of it.
+
+    :param dag_id: the DAG.
+    :param tasks: all of its task instances: task id, with the map index if there is one.
+    :param conf: what it is triggered with.
+    :param state: of the run.
+    :param detached: assistants that have a workflow before and none afterwards.
+    """
+
+    dag_id: str
+    tasks: Mapping[str, TaskCheck]
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    state: str = "success"
+    detached: tuple[str, ...] = ()
+
+
+def _detached(name: str) -> TaskCheck:
+    return TaskCheck(
+        {
+            "assistant_id": f"asst_{name}",
+            "workflow_id": f"flow_{name}",
+            "message": "Operation completed successfully",
+        }
+    )
+
+
+DAG_CHECKS = (
+    DagCheck(
+        "example_detach_workflow",
+        # Not the DAG's default: a weekly run that happens to be due may take that one's workflow first.
+        conf={"assistant_id": "asst_billing01"},
+        tasks={
+            "detach": _detached("billing01"),
+            "note_down": TaskCheck("flow_billing01 is no longer linked to asst_billing01"),
+        },
+        detached=("asst_billing01",),
+    ),
+    DagCheck(
+        "example_detach_after_deployment",
+        conf={"old_assistants": ["asst_onboarding01"]},
+        tasks={
+            "deploy": TaskCheck(ANY),
+            "promote": TaskCheck(ANY),
+            "old_assistants": TaskCheck(["asst_onboarding01"]),
+            "detach[0]": _detached("onboarding01"),
+        },
+        detached=("asst_onboarding01",),
+    ),
+    DagCheck(
+        "example_detach_workflow",
+        # The id is checked before anything is sent, and no retry can mend it.
+        conf={"assistant_id": "None"},
+        tasks={"detach": TaskCheck(state="failed"), "note_down": TaskCheck(state="upstream_failed", tries=0)},
+        state="failed",
+    ),
+)

@@ -1,0 +1,46 @@
+"""
+Make the virtual environment of the deployment: everything pinned, and this package from its built wheel.
+
+Runs on the bare ``python3`` of the machine, like ``dev/bootstrap.py``. The pins are installed once; the wheel
+is built and installed anew by every run.
+
+Usage: python3 -m dev.e2e.install FOLDER
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dev.bootstrap import install_pins, pip
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PINS = (REPOSITORY / "constraints.txt", Path(__file__).with_name("playwright-constraints.txt"))
+
+
+def main(folder: Path) -> None:
+    """
+    Make the environment, or say in one line what is missing.
+
+    :param folder: where.
+    """
+    wanted = "\n".join([sys.version, *(path.read_text(encoding="utf-8") for path in PINS)])
+    stamp = folder / ".ready"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        install_pins(folder, *PINS)
+        stamp.write_text(wanted, encoding="utf-8")
+    with tempfile.TemporaryDirectory() as built:
+        python = str(folder / "bin" / "python")
+        command = [sys.executable, "-m", "pip", "--python", python, "wheel", "--quiet", "--wheel-dir", built]
+        options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+        subprocess.run([*command, *options, str(REPOSITORY)], check=True)
+        (wheel,) = Path(built).glob("*.whl")
+        pip(folder, "--no-deps", "--force-reinstall", str(wheel), total=1)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))
