@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_aitronos.hooks.aitronos.AitronosHook",
                 "hook-name": "Aitronos",
                 "ui-field-behaviour": _form(),
+                "conn-fields": _extra_fields(),
             }
         ],
     }
@@ -50,4 +51,42 @@ def _form() -> dict[str, Any]:
             "password": "API key, sent as X-API-Key",
             "extra": '{"total_timeout": 120, "max_attempts": 4}',
         },
+    }
+
+
+def _extra_fields() -> dict[str, Any]:
+    """Return the form's fields for Extra; one that stays empty stands for the default."""
+    return {
+        "connect_timeout": _seconds("Connect timeout", 0.001, "to connect, for each address. Default 5."),
+        "read_timeout": _seconds("Read timeout", 0.001, "without a byte. Default 30."),
+        "total_timeout": _seconds(
+            "Total timeout", 0.001, "for one call: all attempts, waits and slow bodies. Default 120."
+        ),
+        "max_attempts": {
+            "label": "Most attempts",
+            "description": "Requests at most for one call, 1 to 10. Default 4.",
+            "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 10},
+        },
+        "max_backoff": _seconds("Longest backoff", 0, "that a wait of our own choosing lasts. Default 20."),
+        "max_retry_after": _seconds(
+            "Longest Retry-After", 0, "that the server may ask a task to wait for. Default 60."
+        ),
+        "verify": {
+            "label": "Verify certificates",
+            "description": "Empty for yes, or the path of a CA bundle. false gives up the protection of TLS.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "allow_http": {
+            "label": "Allow http://",
+            "description": "Permit http:// to a host that is not this machine: the key travels unencrypted.",
+            "schema": {"type": ["boolean", "null"], "default": False},
+        },
+    }
+
+
+def _seconds(label: str, smallest: float, what: str) -> dict[str, Any]:
+    return {
+        "label": label,
+        "description": f"Seconds {what}",
+        "schema": {"type": ["number", "null"], "minimum": smallest, "maximum": 86_400},
     }

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import requests
+from requests.utils import select_proxy
 from urllib3.exceptions import HTTPError
 
 from airflow_aitronos import __version__
@@ -110,6 +111,14 @@ class Transport:
     @cached_property
     def _environment(self) -> Environment:
         return read_environment(self.session, self._settings, mask_secret=self._mask_secret)
+
+    def uses_proxy(self) -> bool:
+        """
+        Return whether requests go through a proxy, which then resolves the host's name.
+
+        :raises AitronosConfigurationError: if the environment names a proxy that cannot be used.
+        """
+        return select_proxy(str(self._settings.base_url), self._environment.proxies) is not None
 
     def send(self, request: Request, deadline: Deadline) -> Reply | Failure:
         """

@@ -327,15 +327,22 @@ class AitronosHook(BaseHook):
         :return: whether the key was accepted, and a text without anything from the reply's body.
         """
         try:
-            settings = self.settings
+            client = self.quick_client()
         except AitronosConfigurationError as error:
             return False, str(error)
-        quick = replace(settings, max_attempts=1, total_timeout=min(settings.total_timeout, TEST_TIMEOUT))
-        client = self._new_client(quick)
         try:
             return check_key(client)
         finally:
             client.close()
+
+    def quick_client(self) -> Client:
+        """
+        Return a client of its own that tries once and waits no longer than a person would.
+
+        :raises AitronosConfigurationError: if the connection or an argument cannot be used.
+        """
+        total_timeout = min(self.settings.total_timeout, TEST_TIMEOUT)
+        return self._new_client(replace(self.settings, max_attempts=1, total_timeout=total_timeout))
 
     def cancel(self) -> None:
         """

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 import subprocess
 import sys
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.resources import files
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk import Connection
 from packaging.utils import canonicalize_name
 
 import airflow_aitronos
+from airflow_aitronos.client.settings import load_settings
+from airflow_aitronos.exceptions import AitronosConfigurationError
 from airflow_aitronos.get_provider_info import get_provider_info
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.packaging.project import PYPROJECT, module_names
@@ -111,3 +116,51 @@ def test_airflow_knows_the_connection_type() -> None:
     assert hook.hook_class_name == "airflow_aitronos.hooks.aitronos.AitronosHook"
     assert hook.package_name == "airflow-provider-aitronos"
     assert hook.connection_testable is True
+
+
+FIELDS: dict[str, Any] = get_provider_info()["connection-types"][0]["conn-fields"]
+
+
+def settings_of(extra: dict[str, Any]) -> Any:
+    connection = Connection(conn_id="c", conn_type="aitronos", password="k", extra=json.dumps(extra))
+    settings = load_settings("c", connection, {}, mask_secret=lambda secret: None)
+    return SimpleNamespace(**{name: getattr(settings, name) for name in FIELDS})
+
+
+def test_the_form_has_every_key_of_extra_and_no_other() -> None:
+    hook = inspect.signature(AitronosHook).parameters
+    assert sorted(FIELDS) == sorted(set(hook) - {"aitronos_conn_id"})
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), [(name, bound) for name in FIELDS for bound in ("minimum", "maximum")]
+)
+def test_the_forms_bounds_are_those_of_the_settings(name: str, bound: str) -> None:
+    schema = FIELDS[name]["schema"]
+    if "integer" not in schema["type"] and "number" not in schema["type"]:
+        assert bound not in schema
+        return
+    limit = schema[bound]
+    assert getattr(settings_of({name: limit}), name) == limit
+    step = 1 if "integer" in schema["type"] else 0.0005
+    beyond = limit - step if bound == "minimum" else limit + step
+    with pytest.raises(AitronosConfigurationError, match=name):
+        settings_of({name: beyond})
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_field_that_stays_empty_is_the_default(empty: str | None) -> None:
+    assert settings_of(dict.fromkeys(FIELDS, empty)) == settings_of({})
+
+
+def test_what_the_form_fills_in_is_the_default() -> None:
+    filled = {
+        name: field["schema"]["default"] for name, field in FIELDS.items() if "default" in field["schema"]
+    }
+    assert filled
+    assert settings_of(filled) == settings_of({})
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if "Default" in FIELDS[name]["description"]])
+def test_the_help_names_the_default(name: str) -> None:
+    assert f"Default {getattr(settings_of({}), name):g}." in FIELDS[name]["description"]
