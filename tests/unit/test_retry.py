@@ -107,6 +107,18 @@ def test_no_time_left_ends_it(clock: FakeClock) -> None:
     assert decide(judge, failure())[1] == "total_timeout of 10 s leaves no time for another attempt"
 
 
+def test_a_wait_of_nothing_does_not_fit_into_no_time(clock: FakeClock) -> None:
+    judge = patience(clock, total_timeout=10.0, max_backoff=0.0)
+    clock.advance(10)
+    assert decide(judge, failure())[1] == "total_timeout of 10 s leaves no time for another attempt"
+
+
+@pytest.mark.parametrize("asked", [15.0, 19.0, 19.75])
+def test_the_spread_pushes_no_wait_over_the_deadline(clock: FakeClock, asked: float) -> None:
+    judge = patience(clock, total_timeout=20.0)
+    assert {decide(judge, failure(retry_after=asked))[1] for _ in range(50)} == {None}
+
+
 @given(
     value=values,
     attempt=st.integers(1, 10),
