@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from airflow import settings
 
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.conftest import AIRFLOW_HOME
@@ -24,6 +25,9 @@ def airflow_home() -> None:
     """Make the database anew: an old one may be another version's."""
     (AIRFLOW_HOME / "airflow.db").unlink(missing_ok=True)
     shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
+    # Whoever has looked for a connection in this process still holds the old file open.
+    if settings.engine is not None:
+        settings.engine.dispose()
     airflow_runs.migrate()
 
 
