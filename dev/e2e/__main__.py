@@ -100,7 +100,7 @@ def _run() -> None:
 
 def _check_saved(rest: Rest, base_url: str) -> None:
     saved = wait_for("the saved connection", lambda: rest.connection(browser.CONN_ID), 30)
-    found = (saved["conn_type"], saved["host"])
+    found = (saved["conn_type"], f"{saved['host']}:{saved['port']}")
     if found != ("aitronos", base_url):
         raise NotAsItShouldBeError(f"the saved connection has type and host {found}")
     say(f"  {browser.CONN_ID} is saved, with type and host as filled in")
