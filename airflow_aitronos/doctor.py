@@ -14,9 +14,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from airflow_aitronos.client.call import Client
@@ -68,8 +69,10 @@ class Doctor:
                 continue
             try:
                 self._show(f"✓ {step}: {check()}")
-            except Problem as problem:
+            except Exception as error:
                 is_well = False
+                # No traceback in any case: its frames could show the key.
+                problem = error if isinstance(error, Problem) else f"{type(error).__name__} broke this check"
                 # What the server said of version and clock does not keep the key from being tried.
                 is_reached = number > STEPS.index("server") + 1
                 self._show(f"✗ {step}: {problem}")
@@ -125,7 +128,8 @@ class Doctor:
 
         client, url = self._client, self._client.settings.base_url
         deadline = Deadline(client.settings.total_timeout, client.clock)
-        answer = client.transport.send(Request("GET", "/v1/auth/validate"), deadline)
+        with _as_problem():
+            answer = client.transport.send(Request("GET", "/v1/auth/validate"), deadline)
         if isinstance(answer, Failure):
             hint = " If this port speaks TLS, write https:// in Host." if url.scheme == "http" else ""
             raise Problem(f"{url.origin}: {answer.what}. {answer.advice}{hint}")
@@ -188,10 +192,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("conn_id", nargs="?", default=DEFAULT_CONN_ID, help=f"default {DEFAULT_CONN_ID}")
     conn_id = parser.parse_args(arguments).conn_id
     out = sys.stdout
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="replace")  # a terminal without ticks still gets the texts
     # What Airflow logs while it starts is not part of the report.
     with redirect_stdout(sys.stderr):
-        is_well = Doctor(conn_id, lambda line: print(line, file=out, flush=True)).run()
+        is_well = Doctor(conn_id, lambda line: _write(line, out)).run()
     return 0 if is_well else 1
+
+
+def _write(line: str, out: TextIO) -> None:
+    # Whoever reads the first lines only, as `head` does, misses nothing by the others.
+    with suppress(BrokenPipeError):
+        print(line, file=out, flush=True)
 
 
 if __name__ == "__main__":

@@ -181,6 +181,48 @@ def test_as_a_command_with_a_connection_saved_in_the_form(tmp_path: Path) -> Non
     assert sandbox.api_key not in seen.stdout
 
 
+def test_a_terminal_without_ticks_gets_the_texts() -> None:
+    seen = subprocess.run(
+        [sys.executable, "-m", "airflow_aitronos.doctor", "nowhere"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert seen.returncode == 1
+    assert seen.stdout.startswith("? connection: Airflow does not know 'nowhere'")
+    assert "Traceback" not in seen.stderr
+
+
+def test_whoever_stops_reading_gets_no_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "airflow_aitronos.doctor", "nowhere"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        process.wait(LIMIT)
+    assert "Traceback" not in said
+
+
+def test_a_check_that_breaks_is_a_cross(diagnose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Any) -> None:
+        raise RuntimeError(KEY)
+
+    monkeypatch.setattr("airflow_aitronos.hooks.aitronos.AitronosHook.quick_client", fail)
+    assert only_cross(diagnose(host=""), "settings") == "✗ settings: RuntimeError broke this check"
+
+
+def test_a_proxy_that_cannot_be_used(diagnose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://[")
+    assert "HTTPS_PROXY" in only_cross(diagnose(host="https://api.aitronos.invalid"), "name")
+
+
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         doctor.main(["one", "two"])
