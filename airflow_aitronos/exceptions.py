@@ -30,8 +30,21 @@ class AitronosError(AirflowException):
         the vendor's support.
     :param request_id: the ``x-request-id`` header of the reply.
     :param retry_after: seconds that the server asked to wait before the next request.
-    :param attempts: number of requests that the call used; 0 means that nothing was sent.
+    :param attempts: number of attempts that the call used; 0 means that nothing was sent.
+    :param maybe_done: whether the call may have taken effect all the same.
+    :param assistant_id: the assistant that the call was about.
+    :param workflow_id: the workflow that the call was about, or that the answer spoke of.
+
+    An operator adds ``conn_id``, and which task it ran in: ``dag_id``, ``task_id``, ``run_id``, ``map_index``
+    and ``try_number``; None for a hook that is used without one.
     """
+
+    conn_id: str | None = None
+    dag_id: str | None = None
+    task_id: str | None = None
+    run_id: str | None = None
+    map_index: int | None = None
+    try_number: int | None = None
 
     def __init__(
         self,
@@ -46,6 +59,9 @@ class AitronosError(AirflowException):
         request_id: str | None = None,
         retry_after: float | None = None,
         attempts: int = 0,
+        maybe_done: bool = False,
+        assistant_id: str | None = None,
+        workflow_id: str | None = None,
     ) -> None:
         # The text goes into args, where Airflow's redaction of exceptions looks for secrets; all else are
         # plain attributes, so that the default pickling of exceptions (args and __dict__) carries them.
@@ -60,6 +76,14 @@ class AitronosError(AirflowException):
         self.request_id = request_id
         self.retry_after = retry_after
         self.attempts = attempts
+        self.maybe_done = maybe_done
+        self.assistant_id = assistant_id
+        self.workflow_id = workflow_id
+
+    @property
+    def outcome(self) -> str:
+        """Return ``stop`` if trying again cannot help, else ``later``."""
+        return "stop" if isinstance(self, AirflowFailException) else "later"
 
 
 # --- stop: trying again cannot help, the task fails at once -------------------------------------------
@@ -95,6 +119,24 @@ class AitronosRedirectError(AitronosError, AirflowFailException):
 
 class AitronosWrongResourceError(AitronosError, AirflowFailException):
     """Raise when the answer speaks of another assistant than the one that was asked for."""
+
+
+class AitronosWorkflowMismatchError(AitronosError, AirflowFailException):
+    """
+    Raise when another workflow is linked than the one that was expected.
+
+    ``workflow_id`` is the one that is linked, or that was taken off.
+
+    :param expected_workflow_id: the workflow that was expected.
+    """
+
+    def __init__(self, message: str = "", *, expected_workflow_id: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.expected_workflow_id = expected_workflow_id
+
+
+class AitronosNotAttachedError(AitronosError, AirflowFailException):
+    """Raise when no workflow is linked, and that was asked to be a failure."""
 
 
 class AitronosUnsafeToRepeatError(AitronosError, AirflowFailException):

@@ -64,6 +64,8 @@ class Client:
         self.log = log
         self.is_cancelled = is_cancelled
         self.clock = clock
+        self.last_request_id: str | None = None
+        """The ``x-request-id`` of the last reply."""
         self.transport = Transport(settings, mask_secret=mask_secret, is_cancelled=is_cancelled)
 
     def call(self, operation: Operation) -> Any:
@@ -98,7 +100,6 @@ class _Call:
         self._attempts = 0
         self._reported = 0
         self._ambiguous = False
-        self._request_id: str | None = None
 
     def run(self) -> Any:
         """Make the attempts, log the end, return the value or raise the error."""
@@ -107,7 +108,7 @@ class _Call:
             outcome = self._stopped(outcome)
         if isinstance(outcome, Failure):
             raise self._error(outcome)
-        line = done_line(self._facts(), outcome.summary, self._request_id)
+        line = done_line(self._facts(), outcome.summary, self._client.last_request_id)
         (self._client.log.warning if outcome.warning else self._client.log.info)("%s", line)
         return outcome.value
 
@@ -154,7 +155,8 @@ class _Call:
         reply = self._client.transport.send(request, self._deadline)
         if isinstance(reply, Failure):
             return reply
-        self._request_id = optional_text(reply.headers.get("x-request-id"), mask=self._mask, limit=200)
+        request_id = reply.headers.get("x-request-id")
+        self._client.last_request_id = optional_text(request_id, mask=self._mask, limit=200)
         return read_reply(reply, expected, mask=self._mask, now=self._client.clock.time())
 
     def _look(self, path: str) -> dict[str, Any] | Failure:
@@ -196,7 +198,9 @@ class _Call:
     def _error(self, failure: Failure) -> AitronosError:
         text = error_text(self._facts(), failure)
         self._client.log.error("%s", text)
-        return failure.error(text, **failure.facts, attempts=self._attempts)
+        maybe_done = (self._ambiguous or failure.maybe_done) and not self._facts().is_reading
+        facts = {**self._operation.subject, **failure.facts}
+        return failure.error(text, **facts, attempts=self._attempts, maybe_done=maybe_done)
 
     def _facts(self) -> CallFacts:
         return CallFacts(

@@ -49,6 +49,7 @@ def detach_operation(assistant_id: object) -> DetachOperation:
         # A second DELETE finds nothing to detach: no harm.
         idempotent=True,
         expected=Expected(empty=True),
+        subject={"assistant_id": checked},
         assistant_id=checked,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_aitronos.client.envelope import Expected
@@ -46,6 +46,7 @@ class Operation:
     :param idempotent: whether the call may be repeated when it may have been carried out already.
     :param expected: what a good reply looks like.
     :param look_first: what to look at before a call is repeated by hand that must not be repeated blindly.
+    :param subject: ids of what the call is about, by name.
     """
 
     request: Request
@@ -53,6 +54,7 @@ class Operation:
     idempotent: bool
     expected: Expected
     look_first: str = ""
+    subject: Mapping[str, str] = field(default_factory=dict)
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """

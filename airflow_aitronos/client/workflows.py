@@ -45,6 +45,15 @@ class Workflow(TypedDict):
     has_assistant: bool | None
 
 
+class WorkflowSummary(TypedDict):
+    """What tells which workflow it is; fit for XCom, unlike the whole definition."""
+
+    id: str
+    name: str | None
+    version: int | None
+    external_id: str | None
+
+
 class PromoteResult(TypedDict):
     """What a promotion returns ("Promote workflow to assistant" page of the vendor's API reference)."""
 
@@ -169,6 +178,7 @@ def get_workflow(workflow_id: object) -> WorkflowOperation:
         intent=f"read workflow '{checked}'",
         idempotent=True,
         expected=Expected(),
+        subject={"workflow_id": checked},
         workflow_id=checked,
     )
 
@@ -187,6 +197,7 @@ def get_assistant_workflow(assistant_id: object) -> LinkOperation:
         intent=f"read the workflow of assistant '{checked}'",
         idempotent=True,
         expected=Expected(null=True),
+        subject={"assistant_id": checked},
         assistant_id=checked,
     )
 
@@ -241,6 +252,7 @@ def update_workflow(workflow_id: object, fields: Mapping[str, Any]) -> WorkflowO
         idempotent=False,
         expected=Expected(),
         look_first=f"Read workflow '{checked}': its version and updated_at tell whether it was changed.",
+        subject={"workflow_id": checked},
         workflow_id=checked,
     )
 
@@ -261,6 +273,7 @@ def promote_workflow(workflow_id: object, fields: Mapping[str, Any]) -> PromoteO
         idempotent=False,
         expected=CREATED,
         look_first=f"Read workflow '{checked}': if its assistant_id names a new assistant, it was promoted.",
+        subject={"workflow_id": checked},
         workflow_id=checked,
     )
 
@@ -302,6 +315,15 @@ def read_workflow(
     if asked is not None and answered != asked:
         return _wrong("workflow", answered, asked, mask, maybe_done=maybe_done)
     return cast("Workflow", {name: body.get(name) for name in Workflow.__annotations__})
+
+
+def summary_of(workflow: Workflow) -> WorkflowSummary:
+    """
+    Return what tells which workflow it is.
+
+    :param workflow: the whole of it.
+    """
+    return cast("WorkflowSummary", {name: workflow.get(name) for name in WorkflowSummary.__annotations__})
 
 
 def _body(fields: Mapping[str, Any]) -> dict[str, Any]:

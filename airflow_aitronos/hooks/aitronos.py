@@ -344,6 +344,12 @@ class AitronosHook(BaseHook):
         total_timeout = min(self.settings.total_timeout, TEST_TIMEOUT)
         return self._new_client(replace(self.settings, max_attempts=1, total_timeout=total_timeout))
 
+    @property
+    def last_request_id(self) -> str | None:
+        """The ``x-request-id`` of the last reply; None before the first, or if it had none."""
+        client: Client | None = self.__dict__.get("_client")
+        return client.last_request_id if client is not None else None
+
     def cancel(self) -> None:
         """
         Send nothing any more; for ``on_kill`` of operators.

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import Asset, BaseOperator
+
+from airflow_aitronos.operators._audit import Audit
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from airflow_aitronos.hooks.aitronos import AitronosHook
 
 
@@ -50,11 +54,18 @@ class AitronosOperator(BaseOperator):
         self.retry_policy = AitronosRetryPolicy()
 
     @contextmanager
-    def _hook_for_this_try(self) -> Iterator[AitronosHook]:
-        """Give a hook that :meth:`on_kill` can stop."""
+    def _this_try(self, context: Context, **facts: Any) -> Iterator[tuple[AitronosHook, Audit]]:
+        """
+        Give what a try needs: a hook that :meth:`on_kill` can stop, and the audit trail.
+
+        :param context: of the task instance.
+        :param facts: what the try is about, for the audit trail, such as ``assistant_id``.
+        """
         # Imported here, so that parsing a DAG does not pay for requests.
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
+        audit = Audit(self.log, context, {"conn_id": self.aitronos_conn_id, **facts})
+        audit.started()
         with AitronosHook(
             self.aitronos_conn_id, max_attempts=self.max_attempts, total_timeout=self.total_timeout
         ) as hook:
@@ -62,9 +73,27 @@ class AitronosOperator(BaseOperator):
             if self._is_killed:  # while the task was being prepared
                 hook.cancel()
             try:
-                yield hook
+                yield hook, audit
+            except BaseException as error:
+                audit.ended(error, hook.last_request_id)
+                raise
+            else:
+                audit.ended(None, hook.last_request_id)
             finally:
                 self._hook = None
+
+    def _tell_outlets(self, context: Context, **facts: Any) -> None:
+        """
+        Add facts to the events of the task's outlets, as their extra.
+
+        An outlet that is only an alias gets no event of its own, hence no facts.
+
+        :param context: of the task instance.
+        :param facts: by name, such as ``workflow_id``.
+        """
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(facts)
 
     def on_kill(self) -> None:
         """Send nothing any more. Runs in a signal handler, and may run before ``execute``."""

@@ -35,7 +35,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         super().__init__(**kwargs)
         self.assistant_id = assistant_id
 
-    def execute(self, context: Context) -> DetachResult:  # noqa: ARG002  # Airflow's signature
+    def execute(self, context: Context) -> DetachResult:
         """
         Detach the workflow.
 
@@ -44,5 +44,10 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
             (str or None).
         :raises AitronosError: one of its subclasses for every end but success.
         """
-        with self._hook_for_this_try() as hook:
-            return hook.detach_assistant_workflow(self.assistant_id)
+        with self._this_try(context, assistant_id=self.assistant_id) as (hook, audit):
+            result = hook.detach_assistant_workflow(self.assistant_id)
+            audit.note(workflow_id=result["workflow_id"])
+        self._tell_outlets(
+            context, assistant_id=result["assistant_id"], workflow_id=result["workflow_id"], version=None
+        )
+        return result
