@@ -12,7 +12,13 @@ from tenacity import RetryCallState
 from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client.clock import Clock, Deadline
 from airflow_aitronos.client.envelope import Expected, read_reply
-from airflow_aitronos.client.messages import CallFacts, attempt_line, done_line, error_text
+from airflow_aitronos.client.messages import (
+    CallFacts,
+    attempt_line,
+    done_line,
+    error_text,
+    may_have_taken_effect,
+)
 from airflow_aitronos.client.network_faults import told_to_stop
 from airflow_aitronos.client.operation import Done, Operation
 from airflow_aitronos.client.reply import Failure
@@ -25,6 +31,9 @@ from airflow_aitronos.exceptions import (
     AitronosError,
     AitronosUnsafeToRepeatError,
 )
+
+_Answer = dict[str, Any] | Done | Failure
+"""The JSON object of a good reply, or an end."""
 
 
 class Log(Protocol):
@@ -99,7 +108,8 @@ class _Call:
         self._patience = Patience(client.settings, self._deadline, client.is_cancelled)
         self._attempts = 0
         self._reported = 0
-        self._ambiguous = False
+        self._ambiguous = operation.ambiguous
+        self._announced: str | None = None
 
     def run(self) -> Any:
         """Make the attempts, log the end, return the value or raise the error."""
@@ -112,13 +122,16 @@ class _Call:
         (self._client.log.warning if outcome.warning else self._client.log.info)("%s", line)
         return outcome.value
 
-    def _judge(self, answer: dict[str, Any] | Failure) -> Done | Failure:
+    def _judge(self, answer: _Answer) -> Done | Failure:
         """Return what the last answer means for this operation."""
-        judged = answer if isinstance(answer, Failure) else self._read(answer)
+        judged = self._read(answer) if isinstance(answer, dict) else answer
         if isinstance(judged, Done):
             return judged
-        self._report(judged, wait=None)
-        return self._operation.settle(judged, ambiguous=self._ambiguous, look=self._look, mask=self._mask)
+        settled = self._operation.settle(judged, ambiguous=self._ambiguous, look=self._look, mask=self._mask)
+        # A failure that turns out to be a plain answer, such as a 404 for "none", is nothing to warn of.
+        if isinstance(settled, Failure) or settled.warning:
+            self._report(judged, wait=None)
+        return settled
 
     def _read(self, answer: dict[str, Any]) -> Done | Failure:
         read = self._operation.done(answer, ambiguous=self._ambiguous, mask=self._mask)
@@ -126,21 +139,30 @@ class _Call:
             return self._unsafe_to_repeat(read)
         return read
 
-    def _attempt_until_settled(self) -> dict[str, Any] | Failure:
+    def _attempt_until_settled(self) -> _Answer:
         client = self._client
         loop = retrying(
             self._patience,
             sleep=partial(sleep_until_cancelled, clock=client.clock, is_cancelled=client.is_cancelled),
             before_sleep=self._before_sleep,
         )
-        outcome: dict[str, Any] | Failure = loop(self._attempt)
+        outcome: _Answer = loop(self._attempt)
         return outcome
 
-    def _attempt(self) -> dict[str, Any] | Failure:
-        """Send the request once."""
+    def _attempt(self) -> _Answer:
+        """Send the request once, unless a look before that ends the call."""
         if self._client.is_cancelled():
             return told_to_stop("nothing more was sent")
         self._attempts += 1
+        ready = self._operation.prepare(self._run_once, ambiguous=self._ambiguous)
+        if isinstance(ready, Done | Failure):
+            return ready
+        if self._client.is_cancelled():
+            return told_to_stop("nothing more was sent")
+        if ready is not None and ready != self._announced:
+            self._announced = ready
+            self._client.log.info("%s", ready)
+        self._operation.sending()
         outcome = self._exchange(self._operation.request, self._operation.expected)
         if not isinstance(outcome, Failure):
             return outcome
@@ -158,6 +180,18 @@ class _Call:
         request_id = reply.headers.get("x-request-id")
         self._client.last_request_id = optional_text(request_id, mask=self._mask, limit=200)
         return read_reply(reply, expected, mask=self._mask, now=self._client.clock.time())
+
+    def _run_once(self, operation: Operation) -> Done | Failure:
+        """Carry out another operation with a single attempt."""
+        answer = self._exchange(operation.request, operation.expected)
+        judged = (
+            answer
+            if isinstance(answer, Failure)
+            else operation.done(answer, ambiguous=False, mask=self._mask)
+        )
+        if isinstance(judged, Done):
+            return judged
+        return operation.settle(judged, ambiguous=False, look=self._look, mask=self._mask)
 
     def _look(self, path: str) -> dict[str, Any] | Failure:
         """Read a resource once, to settle what an earlier attempt has done."""
@@ -198,8 +232,8 @@ class _Call:
     def _error(self, failure: Failure) -> AitronosError:
         text = error_text(self._facts(), failure)
         self._client.log.error("%s", text)
-        maybe_done = (self._ambiguous or failure.maybe_done) and not self._facts().is_reading
         facts = {**self._operation.subject, **failure.facts}
+        maybe_done = may_have_taken_effect(self._facts(), failure)
         return failure.error(text, **facts, attempts=self._attempts, maybe_done=maybe_done)
 
     def _facts(self) -> CallFacts:

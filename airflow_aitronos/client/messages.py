@@ -75,6 +75,17 @@ def error_text(facts: CallFacts, failure: Failure) -> str:
     return " ".join(_sentences(facts, failure))
 
 
+def may_have_taken_effect(facts: CallFacts, failure: Failure) -> bool:
+    """
+    Return whether a call may have changed something although it failed.
+
+    :param facts: of the call.
+    :param failure: that the call ends with.
+    """
+    earlier = facts.ambiguous and not failure.settles
+    return (earlier or failure.maybe_done) and not facts.is_reading
+
+
 def _sentences(facts: CallFacts, failure: Failure) -> Iterator[str]:
     what = f"{failure.what}; {facts.reason}" if facts.reason else failure.what
     stop = "" if what.endswith('."') else "."
@@ -83,7 +94,7 @@ def _sentences(facts: CallFacts, failure: Failure) -> Iterator[str]:
     else:
         lead = f"Could not {facts.intent} through connection '{facts.conn_id}'"
     yield f"{lead}: {what}{stop}"
-    if (facts.ambiguous or failure.maybe_done) and not facts.is_reading:
+    if may_have_taken_effect(facts, failure):
         which = "An earlier attempt" if facts.ambiguous else "It"
         yield f"{which} may have taken effect all the same."
     if issubclass(failure.error, AirflowFailException):

@@ -47,6 +47,7 @@ class Operation:
     :param expected: what a good reply looks like.
     :param look_first: what to look at before a call is repeated by hand that must not be repeated blindly.
     :param subject: ids of what the call is about, by name.
+    :param ambiguous: whether the request may have been carried out already, by an earlier call.
     """
 
     request: Request
@@ -55,6 +56,21 @@ class Operation:
     expected: Expected
     look_first: str = ""
     subject: Mapping[str, str] = field(default_factory=dict)
+    ambiguous: bool = False
+
+    def prepare(self, run: RunOnce, *, ambiguous: bool) -> Done | Failure | str | None:
+        """
+        Return the end of the call if nothing is to be sent, or what to log before the request is sent.
+
+        Runs before each attempt.
+
+        :param run: carries out another operation with a single attempt.
+        :param ambiguous: whether an earlier attempt of the call may have been carried out.
+        """
+        return None
+
+    def sending(self) -> None:
+        """Note that the request is about to be sent. Runs before each attempt, after :meth:`prepare`."""
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """
@@ -76,6 +92,10 @@ class Operation:
         :param mask: replaces secrets.
         """
         return failure
+
+
+RunOnce = Callable[[Operation], Done | Failure]
+"""Carry out another operation with a single attempt."""
 
 
 def generic_operation(

@@ -34,6 +34,7 @@ class Failure:
     :param advice: what to do about it, as whole sentences.
     :param transient: whether the same request may pass if it is sent once more now.
     :param maybe_done: whether the server may have carried out the request all the same.
+    :param settles: whether it tells the outcome of earlier attempts too.
     :param facts: attributes of the exception: status, codes, trace id, wait that the server asked for.
     :param has_envelope: whether the reply was the API's own way to report an error.
     """
@@ -43,6 +44,7 @@ class Failure:
     advice: str
     transient: bool = False
     maybe_done: bool = False
+    settles: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     has_envelope: bool = False
 

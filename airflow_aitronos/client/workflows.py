@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
-from airflow_aitronos.client.detach import ASSISTANT_IS_UNKNOWN
 from airflow_aitronos.client.envelope import Expected
 from airflow_aitronos.client.ids import check_id, expand_path
-from airflow_aitronos.client.operation import Done, Look, Operation
+from airflow_aitronos.client.operation import Done, Operation
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
 from airflow_aitronos.client.transport import Request
@@ -82,44 +81,6 @@ class WorkflowOperation(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkOperation(WorkflowOperation):
-    """
-    ``GET /v1/assistants/{assistant_id}/workflow``; its value is None if no workflow is linked.
-
-    :param assistant_id: the assistant, checked.
-    """
-
-    assistant_id: str
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return the workflow, or None for a reply of JSON's null."""
-        return super().done(body, ambiguous=ambiguous, mask=mask) if body else self._nothing_linked()
-
-    def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
-        """
-        Return what a 404 means: that nothing is linked, or that there is no such assistant.
-
-        Undocumented is what the API answers where nothing is linked.
-        """
-        code = (failure.facts.get("code") or "").lower()
-        if (
-            failure.facts.get("status_code") != 404
-            or not failure.has_envelope
-            or code == ASSISTANT_IS_UNKNOWN
-        ):
-            return failure
-        if "workflow" in code:
-            return self._nothing_linked()
-        found = look(f"/v1/assistants/{self.assistant_id}")
-        if isinstance(found, Failure) or found.get("id") != self.assistant_id or found.get("workflow_id"):
-            return failure
-        return self._nothing_linked()
-
-    def _nothing_linked(self) -> Done:
-        return Done(None, f"Assistant '{self.assistant_id}' has no workflow linked")
-
-
-@dataclass(frozen=True, kw_only=True)
 class PromoteOperation(Operation):
     """
     ``POST /v1/workflows/{workflow_id}/promote-to-assistant``.
@@ -180,25 +141,6 @@ def get_workflow(workflow_id: object) -> WorkflowOperation:
         expected=Expected(),
         subject={"workflow_id": checked},
         workflow_id=checked,
-    )
-
-
-def get_assistant_workflow(assistant_id: object) -> LinkOperation:
-    """
-    Return the operation that reads which workflow is linked to an assistant.
-
-    :param assistant_id: the assistant, unchecked.
-    :raises AitronosInputError: if it cannot be sent.
-    """
-    checked = check_id("assistant_id", assistant_id)
-    path = expand_path("/v1/assistants/{assistant_id}/workflow", {"assistant_id": checked})
-    return LinkOperation(
-        request=Request("GET", path),
-        intent=f"read the workflow of assistant '{checked}'",
-        idempotent=True,
-        expected=Expected(null=True),
-        subject={"assistant_id": checked},
-        assistant_id=checked,
     )
 
 
@@ -319,11 +261,17 @@ def read_workflow(
 
 def summary_of(workflow: Workflow) -> WorkflowSummary:
     """
-    Return what tells which workflow it is.
+    Return what tells which workflow it is, as safe text.
 
     :param workflow: the whole of it.
     """
-    return cast("WorkflowSummary", {name: workflow.get(name) for name in WorkflowSummary.__annotations__})
+    version = workflow["version"]
+    return WorkflowSummary(
+        id=safe_text(workflow["id"]),
+        name=optional_text(workflow["name"]),
+        version=version if isinstance(version, int) and not isinstance(version, bool) else None,
+        external_id=optional_text(workflow["external_id"]),
+    )
 
 
 def _body(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_aitronos.client import workflows
+from airflow_aitronos._compat import AirflowSkipException
+from airflow_aitronos.client import links, workflows
 from airflow_aitronos.client.call import Client
 from airflow_aitronos.client.clock import Clock, SystemClock
-from airflow_aitronos.client.detach import DetachResult, detach_operation
+from airflow_aitronos.client.detach import check_operation, check_rules, detach_operation
 from airflow_aitronos.client.key_check import check_key
 from airflow_aitronos.client.operation import generic_operation
 from airflow_aitronos.client.pages import check_page_size, read_pages
@@ -23,6 +24,8 @@ from airflow_aitronos.exceptions import AitronosConfigurationError
 if TYPE_CHECKING:
     import requests
 
+    from airflow_aitronos.client.detach import Memory
+    from airflow_aitronos.client.detach_rules import DetachOutcome, DetachResult, IfNotAttached
     from airflow_aitronos.client.workflows import PromoteResult, Workflow
 
 TEST_TIMEOUT = 10.0
@@ -168,23 +171,46 @@ class AitronosHook(BaseHook):
         )
         return cast("dict[str, Any]", self._client.call(operation))
 
-    def detach_assistant_workflow(self, assistant_id: str) -> DetachResult:
+    def detach_assistant_workflow(
+        self,
+        assistant_id: str,
+        *,
+        expected_workflow_id: str | None = None,
+        if_not_attached: IfNotAttached | None = None,
+        record_workflow: bool | None = None,
+        include_workflow_details: bool = False,
+        check_only: bool = False,
+        memory: Memory | None = None,
+    ) -> DetachResult:
         """
-        Take the workflow off an assistant; the workflow itself is not deleted.
-
-        There is no call that links it again ("Detach workflow from assistant" page of the vendor's API
-        reference, and the absence of such a page).
+        Take the workflow off an assistant; the workflow itself is not deleted, and there is no undo.
 
         :param assistant_id: the assistant.
-        :return: ``assistant_id`` (str), ``workflow_id`` (str, or None if the API named none) and ``message``
-            (str or None).
-        :raises AitronosInputError: if the id cannot be sent; nothing was sent.
-        :raises AitronosWrongResourceError: if the answer speaks of another assistant.
-        :raises AitronosOutcomeUnknownError: if it stays unknown whether the workflow is detached.
+        :param expected_workflow_id: detach only this one; the link is read before every DELETE.
+        :param if_not_attached: ``succeed``, ``skip`` or ``fail``; None: a 200 is good, a 404 is an error.
+        :param record_workflow: read the link before every DELETE, log it, return its id whatever comes.
+        :param include_workflow_details: read the link, and return ``workflow`` too.
+        :param check_only: read the link, and send no DELETE.
+        :param memory: of DELETEs that were sent before this call; for operators.
+        :return: ``assistant_id``, ``workflow_id``, ``message`` and, with details, ``workflow``: see
+            :class:`~airflow_aitronos.client.detach_rules.DetachResult`.
+        :raises AitronosWorkflowMismatchError: if another workflow is linked than the expected one.
+        :raises AitronosNotAttachedError: if nothing is linked, and that is to ``fail``.
+        :raises airflow.exceptions.AirflowSkipException: if nothing is linked, and that is to ``skip``.
         :raises AitronosError: one of its subclasses for every other end but success.
         """
-        operation = detach_operation(assistant_id)
-        return cast("DetachResult", self._client.call(operation))
+        rules = check_rules(
+            assistant_id,
+            expected_workflow_id,
+            if_not_attached,
+            record=bool(record_workflow),
+            details=include_workflow_details,
+        )
+        operation = check_operation(rules) if check_only else detach_operation(rules, memory)
+        outcome: DetachOutcome = self._client.call(operation)
+        if if_not_attached == "skip" and not outcome.was_attached:
+            raise AirflowSkipException(f"Assistant '{rules.assistant_id}' has no workflow linked.")
+        return outcome.result
 
     def get_assistant_workflow(self, assistant_id: str) -> Workflow | None:
         """
@@ -196,7 +222,7 @@ class AitronosHook(BaseHook):
         :raises AitronosNotFoundError: if there is no such assistant, or no telling whether there is.
         :raises AitronosError: one of its subclasses for every other end but success.
         """
-        operation = workflows.get_assistant_workflow(assistant_id)
+        operation = links.get_assistant_workflow(assistant_id)
         return cast("Workflow | None", self._client.call(operation))
 
     def get_workflow(self, workflow_id: str) -> Workflow:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_aitronos.exceptions import AitronosInputError
 from airflow_aitronos.operators._base import AitronosOperator
+from airflow_aitronos.operators._memory import TryMemory
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_aitronos.client.detach import DetachResult
+    from airflow_aitronos.client.detach_rules import DetachResult, IfNotAttached
+
+
+_NO_GUARD: Any = object()
+"""Tells a guard that was not asked for from one that turned out to be None."""
 
 
 class DetachAssistantWorkflowOperator(AitronosOperator):
@@ -23,31 +29,98 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
     fails the task at once, whatever its ``retries`` say. The task's log has one line for each failed attempt
     and one for the end.
 
+    With ``expected_workflow_id`` the link is read before every DELETE. Read and delete are two calls: a
+    change in the moment between them cannot be excluded.
+
+    On Airflow 3.3 a later try of the task knows that an earlier one sent a DELETE, and what was linked then.
+
     :param assistant_id: the assistant; a ``str`` once rendered. Templated.
+    :param expected_workflow_id: detach only this workflow, and stop if another one is linked; a ``str`` once
+        rendered: what renders to nothing is an error, not a detach without guard. Templated.
+    :param if_not_attached: what becomes of the task if nothing is linked: ``succeed``, ``skip`` or ``fail``.
+    :param record_workflow: read what is linked before a DELETE, log it, and return its id even if the answer
+        to the DELETE is lost. None for True if ``expected_workflow_id`` or ``include_workflow_details`` is
+        given, else False.
+    :param include_workflow_details: return name, version and ``external_id`` of the workflow, too.
+    :param check_only: look at what would be detached, log and return it, and send no DELETE.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: requests at most within one try of the task, 1 to 10; None for the connection's.
+    :param max_attempts: requests at most within one try of the task, 1 to 10; None for the connection's. With
+        a look at the link, each is a GET and a DELETE.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
 
-    template_fields: Sequence[str] = ("assistant_id", "aitronos_conn_id")
+    template_fields: Sequence[str] = ("assistant_id", "expected_workflow_id", "aitronos_conn_id")
 
-    def __init__(self, *, assistant_id: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        assistant_id: str,
+        expected_workflow_id: str | None = _NO_GUARD,
+        if_not_attached: IfNotAttached = "succeed",
+        record_workflow: bool | None = None,
+        include_workflow_details: bool = False,
+        check_only: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        if if_not_attached not in ("succeed", "skip", "fail"):
+            raise AitronosInputError(
+                f"Task '{self.task_id}': if_not_attached must be 'succeed', 'skip' or 'fail'."
+            )
         self.assistant_id = assistant_id
+        is_given = expected_workflow_id is not _NO_GUARD
+        self.expected_workflow_id = expected_workflow_id if is_given else None
+        self.if_not_attached = if_not_attached
+        self.record_workflow = record_workflow
+        self.include_workflow_details = include_workflow_details
+        self.check_only = check_only
+        # A guard that renders to nothing, or that an upstream task left out of a mapped task's values, must
+        # not become a detach without guard. Written down in a DAG, None says that none is wanted.
+        is_mapped = bool(kwargs.get("_airflow_from_mapped"))
+        self._is_guarded = is_given and (self.expected_workflow_id is not None or is_mapped)
 
     def execute(self, context: Context) -> DetachResult:
         """
         Detach the workflow.
 
         :param context: of the task instance.
-        :return: ``assistant_id`` (str), ``workflow_id`` (str, or None if the API named none) and ``message``
-            (str or None).
-        :raises AitronosError: one of its subclasses for every end but success.
+        :return: ``assistant_id`` (str), ``workflow_id`` (str, or None if none is known), ``message`` (str or
+            None), and with details ``workflow``: None, or ``id`` (str), ``name`` (str or None), ``version``
+            (int or None) and ``external_id`` (str or None).
+        :raises AitronosWorkflowMismatchError: if another workflow is linked than the expected one.
+        :raises AitronosNotAttachedError: if nothing is linked and ``if_not_attached`` is ``fail``.
+        :raises airflow.exceptions.AirflowSkipException: if nothing is linked and it is ``skip``.
+        :raises AitronosError: one of its subclasses for every other end but success.
         """
-        with self._this_try(context, assistant_id=self.assistant_id) as (hook, audit):
-            result = hook.detach_assistant_workflow(self.assistant_id)
+        subject = {"assistant_id": str(self.assistant_id), "conn_id": self.aitronos_conn_id}
+        with (
+            self._this_try(context, assistant_id=self.assistant_id) as (hook, audit),
+            TryMemory(self.log, {} if self.check_only else context, subject) as memory,
+        ):
+            result = hook.detach_assistant_workflow(
+                self.assistant_id,
+                expected_workflow_id=self._guard(),
+                if_not_attached=self.if_not_attached,
+                record_workflow=self.record_workflow,
+                include_workflow_details=self.include_workflow_details,
+                check_only=self.check_only,
+                memory=memory,
+            )
             audit.note(workflow_id=result["workflow_id"])
-        self._tell_outlets(
-            context, assistant_id=result["assistant_id"], workflow_id=result["workflow_id"], version=None
-        )
+        if not self.check_only:
+            self._tell_outlets(
+                context,
+                assistant_id=result["assistant_id"],
+                workflow_id=result["workflow_id"],
+                version=memory.workflow["version"] if memory.workflow is not None else None,
+            )
         return result
+
+    def _guard(self) -> str | None:
+        """Return the rendered ``expected_workflow_id``, None only if no guard was asked for."""
+        if self._is_guarded and self.expected_workflow_id is None:
+            raise AitronosInputError(
+                "Nothing was sent: expected_workflow_id rendered to nothing, and a detach without guard was "
+                "not asked for. Did an upstream XCom or variable return nothing? Trying again cannot help."
+            )
+        return self.expected_workflow_id

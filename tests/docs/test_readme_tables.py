@@ -57,8 +57,10 @@ def test_the_tables_of_ends_name_every_error_but_the_ones_of_lost_answers() -> N
     tree = {name for name, value in vars(exceptions).items() if name.startswith("Aitronos") and value}
     assert tree - named == {
         "AitronosError",  # the base
+        "AitronosNotAttachedError",  # with the options of a detach
         "AitronosOutcomeUnknownError",  # when an answer is lost
         "AitronosUnsafeToRepeatError",  # below the tables
+        "AitronosWorkflowMismatchError",  # with the options of a detach
         "AitronosWrongResourceError",  # between the tables
     }
 

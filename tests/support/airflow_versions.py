@@ -14,9 +14,17 @@ except ImportError:  # Airflow 3.1
         AirflowNotFoundException,
     )
 
-__all__ = ["AIRFLOW", "AirflowNotFoundException", "needs_lookup_outside_tasks", "needs_unchecked_extra"]
+__all__ = [
+    "AIRFLOW",
+    "HAS_STORE",
+    "AirflowNotFoundException",
+    "needs_lookup_outside_tasks",
+    "needs_unchecked_extra",
+]
 
 AIRFLOW = Version(version("apache-airflow-core"))
+HAS_STORE = Version("3.3") <= AIRFLOW
+"""Whether a later try of a task can know of an earlier one."""
 
 needs_lookup_outside_tasks = pytest.mark.skipif(
     Version("3.1.1") > AIRFLOW, reason="Airflow 3.1.0 asks for an unknown connection only in a task run"

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 
 from packaging.version import Version
 
@@ -69,6 +70,35 @@ def run(dag: Any, logical_date: datetime | None = None) -> dict[str, TaskResult]
     """
     dag_run = dag.test(**({"logical_date": logical_date} if logical_date else {}))
     return read(dag.dag_id, dag_run.run_id)
+
+
+def run_again(dag: Any, logical_date: datetime) -> dict[str, TaskResult]:
+    """
+    Clear a run as *Clear* does, which keeps what belongs to it, and run its tasks once more.
+
+    :param dag: of ``dags/detach_dags.py``.
+    :param logical_date: of the run.
+    """
+    from airflow.models import dagrun
+
+    with patch.object(dagrun, "get_or_create_dagrun", _cleared_run):
+        return run(dag, logical_date)
+
+
+def _cleared_run(*, dag: Any, logical_date: datetime, session: Any, **_: Any) -> Any:
+    """Return the run that there is, its tasks cleared; ``dag.test()`` would delete it and make another."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import clear_task_instances
+
+    dag_run = session.query(DagRun).filter_by(dag_id=dag.dag_id, logical_date=logical_date).one()
+    for task_instance in (instances := dag_run.get_task_instances(session=session)):
+        # A process that was killed leaves a task running, until the scheduler finds that out.
+        task_instance.set_state("failed", session=session)
+    clear_task_instances(instances, session=session)
+    dag_run.dag = dag
+    dag_run.state = "running"
+    session.commit()
+    return dag_run
 
 
 def read(dag_id: str, run_id: str) -> dict[str, TaskResult]:

@@ -44,9 +44,9 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     noted: list[BaseException] = []
     detach = AitronosHook.detach_assistant_workflow
 
-    def noting(hook: AitronosHook, assistant_id: str) -> Any:
+    def noting(hook: AitronosHook, assistant_id: str, **options: Any) -> Any:
         try:
-            return detach(hook, assistant_id)
+            return detach(hook, assistant_id, **options)
         except BaseException as error:
             noted.append(error)
             raise

@@ -14,6 +14,7 @@ from airflow_aitronos.client.transport import Transport
 from airflow_aitronos.exceptions import AitronosCancelledError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+from tests.support.airflow_versions import HAS_STORE
 from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
@@ -22,6 +23,7 @@ from tests.support.replies import http
 from tests.task_runs import airflow_runs, run_dag
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import detach_dags
+from tests.task_runs.dags.detach_dags import ASSISTANT
 from tests.task_runs.test_states import DETACHED, GOOD
 
 try:
@@ -121,38 +123,38 @@ def test_sigterm_in_the_request_lets_it_finish_and_sends_no_other(
 
 @case("A9")
 @pytest.mark.parametrize(
-    ("second", "state", "xcoms"),
+    ("second", "is_done"),
     [
+        pytest.param([http(200, {**DETACHED, "workflow_id": None})], True, id="nothing_linked_any_more"),
+        # Only a try that knows of the first one may ask the assistant what that has done.
         pytest.param(
-            http(200, {**DETACHED, "workflow_id": None}),
-            "success",
-            {"return_value": {**DETACHED, "workflow_id": None}},
-            id="nothing_linked_any_more",
-        ),
-        pytest.param(
-            http(404, {"success": False, "error": {"code": "WORKFLOW_NOT_FOUND", "status": 404}}),
-            "failed",
-            {},
+            [
+                http(404, {"success": False, "error": {"code": "RESOURCE_NOT_FOUND", "status": 404}}),
+                http(200, {"id": ASSISTANT, "workflow_id": None}),
+            ],
+            HAS_STORE,
             id="not_found",
         ),
     ],
 )
-def test_a_second_try_after_the_process_died_is_a_fresh_call(
-    connect: SetConnection, second: bytes, state: str, xcoms: dict[str, Any]
+def test_a_second_try_after_the_process_died_bears_that_the_first_one_has_done_it(
+    connect: SetConnection, second: list[bytes], is_done: bool
 ) -> None:
     processes: list[subprocess.Popen[str]] = []
 
     def kill() -> None:
         processes[0].kill()
 
-    with FaultServer([[Call(kill), Hang()], second]) as server:
+    with FaultServer([[Call(kill), Hang()], *second]) as server:
         connect(server.url)
         processes.append(run_dag.start("detach_no_retries"))
         processes[0].communicate(timeout=run_dag.LIMIT)
         assert processes[0].returncode == -signal.SIGKILL
-        result = airflow_runs.run(detach_dags.detach_no_retries, run_dag.LOGICAL_DATE)["detach"]
-    assert (result.state, result.xcoms) == (state, xcoms)
-    assert len(server.requests) == 2
+        result = airflow_runs.run_again(detach_dags.detach_no_retries, run_dag.LOGICAL_DATE)["detach"]
+    assert result.state == ("success" if is_done else "failed")
+    if is_done:
+        assert result.xcoms["return_value"]["workflow_id"] is None
+    assert len(server.requests) == (1 + len(second) if is_done else 2)
 
 
 @case("A10")

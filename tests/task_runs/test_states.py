@@ -127,7 +127,11 @@ def test_id_and_connection_are_templated(connect: SetConnection) -> None:
         connect(server.url, conn_id="other_conn")
         result = airflow_runs.run(detach_dags.detach_templated)["detach"]
     assert result.state == "success"
-    assert result.rendered == {"assistant_id": "asst_abc123", "aitronos_conn_id": "other_conn"}
+    assert result.rendered == {
+        "assistant_id": "asst_abc123",
+        "expected_workflow_id": None,
+        "aitronos_conn_id": "other_conn",
+    }
     assert sent(server) == ["DELETE /v1/assistants/asst_abc123/workflow"]
 
 
@@ -198,7 +202,11 @@ def test_no_key_in_rendered_fields_and_log(connect: SetConnection, capfd: pytest
         # A copied key often ends in a line break: Airflow masks only the whole, as it is stored.
         connect(server.url, key=f"{KEY}\n", read_timeout=17)
         result = airflow_runs.run(detach_dags.detach_no_retries)["detach"]
-    assert result.rendered == {"assistant_id": ASSISTANT, "aitronos_conn_id": "aitronos_default"}
+    assert result.rendered == {
+        "assistant_id": ASSISTANT,
+        "expected_workflow_id": None,
+        "aitronos_conn_id": "aitronos_default",
+    }
     captured = capfd.readouterr()
     log = captured.out + captured.err
     assert "AitronosAuthenticationError" in log

@@ -658,7 +658,7 @@ REFUSED = [
             name: vary(replies=[reply], end=stop(AitronosNotFoundError, "HTTP 404", **expected))
             for name, reply, expected in [
                 ("assistant", envelope(404, "ASSISTANT_NOT_FOUND"), facts(404, "ASSISTANT_NOT_FOUND")),
-                ("workflow", envelope(404, "WORKFLOW_NOT_FOUND"), facts(404, "WORKFLOW_NOT_FOUND")),
+                ("other", envelope(404, "RESOURCE_NOT_FOUND"), facts(404, "RESOURCE_NOT_FOUND")),
                 (
                     "old-envelope",
                     http(404, {"error": {"code": "assistant_not_found"}}),
@@ -709,10 +709,16 @@ REFUSED = [
                 sent=[DETACH, DETACH, LOOK],
                 end=stop(AitronosNotFoundError, maybe_done=True, status_code=404),
             ),
-            "429-then-workflow": vary(
-                replies=[limited(), envelope(404, "WORKFLOW_NOT_FOUND")],
+            "429-then-other": vary(
+                replies=[limited(), envelope(404, "RESOURCE_NOT_FOUND")],
                 sent=2,
-                end=stop(AitronosNotFoundError, **facts(404, "WORKFLOW_NOT_FOUND")),
+                end=stop(AitronosNotFoundError, **facts(404, "RESOURCE_NOT_FOUND")),
+            ),
+            # Names the link: the operator's if_not_attached says what that means, and its default is success.
+            "link": vary(
+                replies=[envelope(404, "WORKFLOW_NOT_FOUND")],
+                failed=0,
+                end=done("no workflow linked", workflow_id=None, message=None),
             ),
         },
     ),

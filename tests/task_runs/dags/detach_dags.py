@@ -38,6 +38,10 @@ detach_in_one_second = one_detach("detach_in_one_second", execution_timeout=time
 detach_without_xcom = one_detach("detach_without_xcom", do_xcom_push=False)
 detach_multiple_outputs = one_detach("detach_multiple_outputs", multiple_outputs=True)
 detach_limited = one_detach("detach_limited", max_attempts=2, total_timeout=5, retries=2)
+detach_recorded = one_detach("detach_recorded", record_workflow=True, max_attempts=1, retries=1)
+detach_unless_none = one_detach(
+    "detach_unless_none", record_workflow=True, max_attempts=1, retries=1, if_not_attached="fail"
+)
 detach_templated = one_detach(
     "detach_templated", assistant_id="asst_{{ 'abc' + '123' }}", aitronos_conn_id="{{ 'other' }}_conn"
 )
