@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_aitronos.client.call import Log
 
+_SUBJECT = {"assistant_id": None, "workflow_id": None}
 _OF_TASK_INSTANCE = ("dag_id", "task_id", "run_id", "map_index", "try_number")
 
 
@@ -29,7 +30,8 @@ class Audit:
         task_instance = context.get("ti")
         self._log = log
         self._task = {name: getattr(task_instance, name, None) for name in _OF_TASK_INSTANCE}
-        self._facts = {name: _shown(value) for name, value in facts.items()}
+        self._facts: dict[str, Any] = dict(_SUBJECT)
+        self.note(**facts)
 
     def note(self, **facts: Any) -> None:
         """

@@ -74,10 +74,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         self.record_workflow = record_workflow
         self.include_workflow_details = include_workflow_details
         self.check_only = check_only
-        # A guard that renders to nothing, or that an upstream task left out of a mapped task's values, must
-        # not become a detach without guard. Written down in a DAG, None says that none is wanted.
-        is_mapped = bool(kwargs.get("_airflow_from_mapped"))
-        self._is_guarded = is_given and (self.expected_workflow_id is not None or is_mapped)
+        self._guard_is = "left out" if not is_given else "None" if expected_workflow_id is None else "given"
 
     def execute(self, context: Context) -> DetachResult:
         """
@@ -99,7 +96,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         ):
             result = hook.detach_assistant_workflow(
                 self.assistant_id,
-                expected_workflow_id=self._guard(),
+                expected_workflow_id=self._guard(context),
                 if_not_attached=self.if_not_attached,
                 record_workflow=self.record_workflow,
                 include_workflow_details=self.include_workflow_details,
@@ -116,11 +113,19 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
             )
         return result
 
-    def _guard(self) -> str | None:
-        """Return the rendered ``expected_workflow_id``, None only if no guard was asked for."""
-        if self._is_guarded and self.expected_workflow_id is None:
+    def _guard(self, context: Context) -> str | None:
+        """
+        Return the rendered ``expected_workflow_id``, None only if no guard was asked for.
+
+        Written down in a DAG, None says that none is wanted. A template that renders to it does not, nor does
+        a mapped task's value: there an upstream task may have found no workflow.
+        """
+        is_mapped = getattr(context.get("ti"), "map_index", -1) >= 0
+        is_lost = self._guard_is == "given" or (self._guard_is == "None" and is_mapped)
+        if is_lost and self.expected_workflow_id is None:
             raise AitronosInputError(
                 "Nothing was sent: expected_workflow_id rendered to nothing, and a detach without guard was "
-                "not asked for. Did an upstream XCom or variable return nothing? Trying again cannot help."
+                "not asked for. Did an upstream XCom or variable return nothing? Leave the argument out for "
+                "a detach without guard. Trying again cannot help."
             )
         return self.expected_workflow_id

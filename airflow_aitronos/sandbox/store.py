@@ -128,6 +128,17 @@ class Store:
             _require_unlinked_assistant(assistant)
             _link(assistant, workflow)
 
+    def unlink(self, assistant_id: str) -> None:
+        """
+        Take the workflow off an assistant, as by other means than a detach.
+
+        :param assistant_id: an assistant, with a workflow or without
+        """
+        with self._lock:
+            assistant = self._assistant(assistant_id)
+            if assistant.workflow_id is not None:
+                self._unlink(assistant, self._workflow(assistant.workflow_id))
+
     # --- calls on assistants ---
 
     def get_assistant(self, assistant_id: str) -> Assistant:

@@ -109,6 +109,14 @@ class Sandbox:
         """
         self._server.store.link(assistant_id, workflow_id)
 
+    def unlink(self, assistant_id: str) -> None:
+        """
+        Take the workflow off an assistant, as somebody else would; :meth:`assert_detached_once` ignores it.
+
+        :param assistant_id: the assistant.
+        """
+        self._server.store.unlink(assistant_id)
+
     # --- what goes wrong ---
 
     def fail(

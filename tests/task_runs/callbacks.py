@@ -21,6 +21,23 @@ class Seen:
 
 seen: list[Seen] = []
 
+told: list[dict[str, Any]] = []
+"""What :func:`on_failure_tell` read from the exceptions."""
+
+FACTS = (
+    "dag_id",
+    "task_id",
+    "run_id",
+    "map_index",
+    "try_number",
+    "conn_id",
+    "assistant_id",
+    "workflow_id",
+    "outcome",
+    "maybe_done",
+    "trace_id",
+)
+
 
 def on_failure(context: Any) -> None:
     """Note down a task that failed for good."""
@@ -30,6 +47,11 @@ def on_failure(context: Any) -> None:
 def on_retry(context: Any) -> None:
     """Note down a try after which there will be another."""
     _note_down("retry", context)
+
+
+def on_failure_tell(context: Any) -> None:
+    """Note down the facts that the exception carries."""
+    told.append({name: getattr(context["exception"], name) for name in FACTS})
 
 
 def _note_down(kind: str, context: Any) -> None:

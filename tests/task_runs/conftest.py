@@ -12,8 +12,11 @@ import pytest
 from airflow import settings
 
 from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.testing.sandbox import Sandbox
 from tests.conftest import AIRFLOW_HOME
+from tests.support.fake_clock import FakeClock
 from tests.task_runs import airflow_runs, callbacks
+from tests.task_runs.dags import detach_dags
 
 KEY = "sk-CANARY-7f3a9c51e2d84b60"
 
@@ -35,6 +38,7 @@ def airflow_home() -> None:
 def seen() -> list[callbacks.Seen]:
     """Return what callbacks will have seen."""
     callbacks.seen.clear()
+    callbacks.told.clear()
     return callbacks.seen
 
 
@@ -73,3 +77,11 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> SetConnection:
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
 
     return connect
+
+
+@pytest.fixture
+def sandbox(aitronos_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """Return a sandbox with one assistant and its workflow; waits between attempts cost nothing."""
+    monkeypatch.setattr(AitronosHook, "clock", FakeClock())
+    aitronos_sandbox.add_assistant(detach_dags.ASSISTANT, workflow_id=detach_dags.FLOW)
+    return aitronos_sandbox

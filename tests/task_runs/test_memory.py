@@ -10,28 +10,18 @@ from typing import Any
 import pytest
 
 from airflow_aitronos.exceptions import AitronosNotAttachedError
-from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.testing.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_STORE
-from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Hang
 from tests.support.replies import http
 from tests.task_runs import airflow_runs, run_dag
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import detach_dags
-from tests.task_runs.dags.detach_dags import ASSISTANT
+from tests.task_runs.dags.detach_dags import ASSISTANT, FLOW
 
-FLOW = "flow_abc123def456"
 LINKED = http(200, {"id": FLOW, "name": "Support", "version": 1})
 NONE_LINKED = http(200, "null")
-
-
-@pytest.fixture
-def sandbox(aitronos_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    monkeypatch.setattr(AitronosHook, "clock", FakeClock())
-    aitronos_sandbox.add_assistant(ASSISTANT, workflow_id=FLOW)
-    return aitronos_sandbox
 
 
 def notes(dag: Any) -> list[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, AssetAlias, task
 
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.task_runs import callbacks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ASSISTANT = "asst_abc123def456"
+FLOW = "flow_abc123def456"
 AT_ONCE = timedelta(0)
 
 
@@ -42,6 +43,23 @@ detach_recorded = one_detach("detach_recorded", record_workflow=True, max_attemp
 detach_unless_none = one_detach(
     "detach_unless_none", record_workflow=True, max_attempts=1, retries=1, if_not_attached="fail"
 )
+detach_expected = one_detach("detach_expected", expected_workflow_id=FLOW)
+detach_or_skip = one_detach("detach_or_skip", if_not_attached="skip")
+detach_checked = one_detach("detach_checked", check_only=True)
+detach_with_outlet = one_detach(
+    "detach_with_outlet", record_workflow=True, outlets=[Asset("retired_workflows"), AssetAlias("any")]
+)
+detach_telling = one_detach("detach_telling", retries=0, on_failure_callback=callbacks.on_failure_tell)
+
+with DAG("detach_mapped_expected", schedule=None, start_date=START) as detach_mapped_expected:
+    DetachAssistantWorkflowOperator.partial(task_id="detach", retries=0).expand_kwargs(
+        [
+            {"assistant_id": ASSISTANT, "expected_workflow_id": FLOW},
+            # What reading the link of an assistant without workflow gives.
+            {"assistant_id": "asst_unguarded", "expected_workflow_id": None},
+        ]
+    )
+
 detach_templated = one_detach(
     "detach_templated", assistant_id="asst_{{ 'abc' + '123' }}", aitronos_conn_id="{{ 'other' }}_conn"
 )

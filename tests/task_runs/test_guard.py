@@ -1,0 +1,148 @@
+"""Task runs of a detach that looks before it acts, and what they leave behind for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_aitronos.exceptions import (
+    AitronosInputError,
+    AitronosWorkflowMismatchError,
+)
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.testing.sandbox import Sandbox
+from tests.support.fake_clock import FakeClock
+from tests.task_runs import airflow_runs, callbacks
+from tests.task_runs.dags import detach_dags
+from tests.task_runs.dags.detach_dags import ASSISTANT, FLOW
+
+NEWER = "flow_newer"
+
+
+def deletes(sandbox: Sandbox) -> int:
+    return sum(one.method == "DELETE" for one in sandbox.requests)
+
+
+def test_the_expected_workflow_is_detached(sandbox: Sandbox) -> None:
+    result = airflow_runs.run(detach_dags.detach_expected)["detach"]
+    assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", FLOW)
+    sandbox.assert_detached_once(ASSISTANT, FLOW)
+
+
+def test_another_one_that_was_linked_before_stays_linked(
+    sandbox: Sandbox, errors: list[BaseException]
+) -> None:
+    sandbox.add_assistant("asst_2", workflow_id=NEWER)
+    sandbox.unlink(ASSISTANT)
+    sandbox.link(ASSISTANT, NEWER)
+    assert airflow_runs.run(detach_dags.detach_expected)["detach"].state == "failed"
+    assert [type(error) for error in errors] == [AitronosWorkflowMismatchError]
+    assert sandbox.links[ASSISTANT] == NEWER
+    assert deletes(sandbox) == 0
+
+
+def test_another_one_that_is_linked_between_two_attempts_stays_linked(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, errors: list[BaseException]
+) -> None:
+    class Meanwhile(FakeClock):
+        """A clock on whose first wait somebody attaches a newer workflow."""
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if sandbox.links[ASSISTANT] is None:
+                sandbox.link(ASSISTANT, NEWER)
+
+    monkeypatch.setattr(AitronosHook, "clock", Meanwhile())
+    sandbox.add_workflow(NEWER)
+    sandbox.reset_connection(method="DELETE", after_commit=True)
+    assert airflow_runs.run(detach_dags.detach_expected)["detach"].state == "failed"
+    assert [type(error) for error in errors] == [AitronosWorkflowMismatchError]
+    assert sandbox.links[ASSISTANT] == NEWER
+    assert deletes(sandbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("dag", "state"),
+    [
+        (detach_dags.detach_expected, "success"),
+        (detach_dags.detach_no_retries, "success"),
+        (detach_dags.detach_or_skip, "skipped"),
+        (detach_dags.detach_unless_none, "failed"),
+    ],
+    ids=["guarded", "plain", "skip", "fail"],
+)
+def test_a_task_with_nothing_to_detach_ends_as_asked(sandbox: Sandbox, dag: Any, state: str) -> None:
+    sandbox.unlink(ASSISTANT)
+    result = airflow_runs.run(dag)["detach"]
+    assert (result.state, result.tries) == (state, 1)
+    if state == "success":
+        assert result.xcoms["return_value"]["workflow_id"] is None
+
+
+def test_an_upstream_that_knows_no_workflow_does_not_take_the_guard_away(
+    sandbox: Sandbox, errors: list[BaseException]
+) -> None:
+    sandbox.add_assistant("asst_unguarded", workflow_id=NEWER)
+    results = airflow_runs.run(detach_dags.detach_mapped_expected)
+    assert {name: result.state for name, result in results.items()} == {
+        "detach[0]": "success",
+        "detach[1]": "failed",
+    }
+    assert sandbox.links["asst_unguarded"] == NEWER
+    assert errors == []  # the hook was not even asked
+
+
+def test_a_look_only_leaves_the_link(sandbox: Sandbox) -> None:
+    result = airflow_runs.run(detach_dags.detach_checked)["detach"]
+    assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", FLOW)
+    assert sandbox.links[ASSISTANT] == FLOW
+
+
+def test_an_asset_event_tells_what_was_detached(sandbox: Sandbox) -> None:
+    assert airflow_runs.run(detach_dags.detach_with_outlet)["detach"].state == "success"
+    query = "SELECT extra FROM asset_event WHERE source_dag_id = :dag_id"
+    (event,) = airflow_runs.rows(query, dag_id="detach_with_outlet")
+    extra = airflow_runs.decoded(event["extra"])
+    facts = {"assistant_id": ASSISTANT, "workflow_id": FLOW, "version": 1}
+    assert {name: extra[name] for name in facts} == facts
+
+
+def audit_lines(log: str) -> list[dict[str, Any]]:
+    return [
+        json.JSONDecoder().raw_decode(line.partition("Audit: ")[2])[0]
+        for line in log.splitlines()
+        if "Audit: " in line
+    ]
+
+
+def test_both_ends_of_a_try_are_audited(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    assert airflow_runs.run(detach_dags.detach_no_retries)["detach"].state == "success"
+    started, ended = audit_lines(capfd.readouterr().out)
+    run_id = started["run_id"]
+    task = {"dag_id": "detach_no_retries", "task_id": "detach", "run_id": run_id, "try_number": 1}
+    assert run_id.startswith("manual__")
+    assert started | task | {"event": "started", "assistant_id": ASSISTANT} == started
+    assert ended | task | {"event": "ended", "outcome": "done", "workflow_id": FLOW} == ended
+    assert ended["trace_id"]
+
+
+def test_a_failure_callback_finds_the_facts_on_the_exception(
+    sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.fail(503, times=9)
+    assert airflow_runs.run(detach_dags.detach_telling)["detach"].state == "failed"
+    _, ended = audit_lines(capfd.readouterr().out)
+    (told,) = callbacks.told
+    assert told | {"outcome": "later", "maybe_done": True, "assistant_id": ASSISTANT, "try_number": 1} == told
+    assert told["run_id"].startswith("manual__")
+    assert told["trace_id"] == ended["trace_id"]
+    assert {name: ended[name] for name in told} == told
+
+
+def test_a_bad_id_is_audited_as_it_was_rendered(capfd: pytest.CaptureFixture[str]) -> None:
+    assert airflow_runs.run(detach_dags.detach_from_nothing)["detach"].state == "failed"
+    _, ended = audit_lines(capfd.readouterr().out)
+    assert (ended["assistant_id"], ended["outcome"]) == ("None", "stop")
+    assert ended["error"] == AitronosInputError.__name__
