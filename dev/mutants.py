@@ -30,7 +30,10 @@ LIMIT = 300
 GUARDS = "tests/wire/test_transport_guards.py"
 CONNECTING = "tests/wire/test_connecting.py"
 CASES = "tests/wire/test_wire_cases.py"
+GUARDED = "tests/wire/test_guarded_detach.py"
 POLICY = "tests/unit/test_retry_policy.py"
+RUNS = "tests/task_runs/test_guard.py"
+MEMORY = "tests/task_runs/test_memory.py"
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,10 @@ MUTANTS = [
     client("Retry-After", "retry", "if asked is not None and asked > settings.max_retry_after:", "if False:", CASES),
     client("Retry-After", "retry", "return asked + random.uniform", "return random.uniform", CASES),
     client("Retry-After", "retry_after", '[0-9]+(?:\\.[0-9]+)?")', '\\d+(?:\\.\\d+)?")', "tests/unit/test_retry_after.py"),
-    client("another assistant", "detach", "if answered is not None and answered != self.assistant_id:", "if False:", CASES),
-    client("another assistant", "detach", 'if found.get("id") != self.assistant_id:', "if False:", CASES),
-    client("settling a 404", "detach", "        if linked:\n", "        if False:\n", CASES),
-    client("settling a 404", "detach", "!= 404 or not ambiguous:", "!= 404:", CASES),
+    client("another assistant", "detach", "if answered is not None and answered != self.rules.assistant_id:", "if False:", CASES),
+    client("another assistant", "detach", 'if found.get("id") != assistant_id:', "if False:", CASES),
+    client("settling a 404", "detach", "if linked := linked_in(found):", "if linked := []:", CASES),
+    client("settling a 404", "detach", "        if ambiguous:\n", "        if True:\n", CASES),
     client("http://", "settings", 'base_url.scheme == "https" or base_url.is_loopback or allow_http', "True", "tests/unit"),
     client("http://", "environment", "{} if settings.base_url.is_loopback else ", "", CONNECTING),
     client("Extra", "settings", "if unknown := sorted(set(extra) - set(_OPTIONS)):", "if unknown := []:", "tests/unit"),
@@ -118,6 +121,24 @@ MUTANTS = [
     client("connections", "adapter", "                    pool.close()\n", "                    pass\n", CASES),
     Mutant("cancel flag", "operators/_base.py", "                hook.cancel()\n", "                pass\n", "tests/task_runs/test_interruptions.py -k before_the_start"),
     Mutant("cancel flag", "operators/_base.py", "            self._hook.cancel()\n", "            pass\n", GUARDS),
+    client("guard", "detach", "if not self.rules.reads_link:", "if True:", GUARDED),
+    client("guard", "detach_rules", 'if wanted is not None and found["id"] != wanted:', "if False:", GUARDED),
+    client("guard", "detach", "if workflow_id is not None and wanted is not None and workflow_id != wanted:", "if False:", GUARDED),
+    client("guard", "detach_rules", " or self.expected_workflow_id is not None\n", "\n", GUARDED),
+    client("guard", "links", "is_api_404(failure) or names", "False or names", f"{GUARDED} tests/wire/test_workflow_calls.py"),
+    client("guard", "call", "        if isinstance(ready, Done | Failure):\n            return ready\n", "", GUARDED),
+    Mutant("guard", "operators/assistants.py", 'self._guard_is == "given" or', "False or", GUARDED),
+    Mutant("guard", "operators/assistants.py", 'or (self._guard_is == "None" and is_mapped)', "", RUNS),
+    client("nothing linked", "detach_rules", 'if self.if_not_attached == "fail":', "if False:", GUARDED),
+    client("nothing linked", "detach", "if says_none and known is None and not ambiguous:", "if says_none and known is None:", GUARDED),
+    client("nothing linked", "detach_rules", "return self.taken_off_before(known) if ambiguous else self.not_attached()", "return self.not_attached()", GUARDED),
+    client("nothing linked", "detach", "is_api_404(failure) and names_the_link(failure)", "is_api_404(failure)", CASES),
+    client("outcome of a read", "detach", ", maybe_done=False)", ")", GUARDED),
+    client("outcome of a read", "messages", "facts.ambiguous and not failure.settles", "facts.ambiguous", GUARDED),
+    Mutant("memory", "operators/_memory.py", "            self.was_sent = True\n", "", MEMORY),
+    Mutant("memory", "operators/_memory.py", '            self._ask("written", "set", KEY, note)\n', "            pass\n", MEMORY),
+    Mutant("memory", "operators/_memory.py", "if self._kept is not None and _is_known(error):", "if self._kept is not None:", MEMORY),
+    Mutant("memory", "operators/_memory.py", "if self._kept is not None and _is_known(error):", "if False:", MEMORY),
     Mutant("retry policy", "operators/_base.py", "            self._set_retry_policy()\n", "            pass\n", POLICY),
     Mutant("retry policy", "operators/_base.py", 'getattr(self, "retry_policy", None) is None', "True", POLICY),
     Mutant("retry policy", "retry_policy.py", "max(exception.retry_after, own)", "exception.retry_after", POLICY),
