@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 from tests.docs.readme import blocks
 
 INSTALL, CONNECT, DEMO, SANDBOX, TEST = blocks("bash")
-DAG_FILE, HOOK = blocks("python")
+DAG_FILE, GUARDED, HOOK = blocks("python")
 LIMIT = 400
 """Seconds that one snippet may take."""
 
@@ -81,6 +81,15 @@ def _dag_of(source: str) -> Any:
         exec(compile(source, "README.md", "exec"), names)
     (dag,) = made
     return dag
+
+
+def test_a_guarded_detach(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SandboxServer() as sandbox:
+        monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", sandbox.connection_json())
+        names: dict[str, Any] = {}
+        exec(compile(GUARDED, "README.md", "exec"), names)
+        assert names["detach"].execute({})["workflow_id"] == "flow_support01"
+        assert [one.method for one in sandbox.requests] == ["GET", "DELETE"]
 
 
 def test_hook(monkeypatch: pytest.MonkeyPatch) -> None:
