@@ -1,4 +1,4 @@
-"""The texts that the client may show a person, read from its source."""
+"""The texts that the client, the operators and the sensors may show a person, read from their source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-CLIENT = Path(__file__).parent.parent.parent / "airflow_aitronos" / "client"
+PACKAGE = Path(__file__).parent.parent.parent / "airflow_aitronos"
+FOLDERS = ("client", "operators", "sensors")
 GAP = "…"
 """Stands for what a text is filled in with."""
 
@@ -28,7 +29,7 @@ def message_pieces() -> list[tuple[str, str]]:
 
 
 def all_texts() -> str:
-    """Return all texts of the client, to look for words in."""
+    """Return all texts, to look for words in."""
     return "\n".join(text for _, text in _texts())
 
 
@@ -42,7 +43,7 @@ def pieces(text: str) -> list[str]:
 
 
 def _texts() -> Iterator[tuple[str, str]]:
-    for path in sorted(CLIENT.glob("*.py")):
+    for path in sorted(path for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py")):
         if path.stem not in SILENT:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             yield from ((path.stem, text) for text in _strings(tree))
