@@ -123,13 +123,13 @@ class Doctor:
 
     def _ask(self) -> str:
         from airflow_aitronos.client.clock import Deadline
+        from airflow_aitronos.client.key_check import validate_key
         from airflow_aitronos.client.reply import Failure
-        from airflow_aitronos.client.transport import Request
 
         client, url = self._client, self._client.settings.base_url
         deadline = Deadline(client.settings.total_timeout, client.clock)
         with _as_problem():
-            answer = client.transport.send(Request("GET", "/v1/auth/validate"), deadline)
+            answer = client.transport.send(validate_key().request, deadline)
         if isinstance(answer, Failure):
             hint = " If this port speaks TLS, write https:// in Host." if url.scheme == "http" else ""
             raise Problem(f"{url.origin}: {answer.what}. {answer.advice}{hint}")

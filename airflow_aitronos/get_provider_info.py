@@ -23,12 +23,9 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [
-            {"integration-name": "Aitronos", "python-modules": ["airflow_aitronos.hooks.aitronos"]},
-        ],
-        "operators": [
-            {"integration-name": "Aitronos", "python-modules": ["airflow_aitronos.operators.assistants"]},
-        ],
+        "hooks": _modules("hooks.aitronos"),
+        "operators": _modules("operators.assistants", "operators.workflows"),
+        "sensors": _modules("sensors.assistants"),
         "connection-types": [
             {
                 "connection-type": "aitronos",
@@ -39,6 +36,11 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    modules = [f"airflow_aitronos.{name}" for name in names]
+    return [{"integration-name": "Aitronos", "python-modules": modules}]
 
 
 def _form() -> dict[str, Any]:

@@ -95,7 +95,8 @@ class Demo:
         self._report_detached(before)
         self._expect_all_succeed(rows)
         self._expect({"detach[0]", "detach[1]"} <= set(rows), f"{DEPLOYMENT}: two mapped detaches")
-        new = rows.get("promote", _NO_ROW).xcom
+        promoted = rows.get("promote", _NO_ROW).xcom
+        new = promoted.get("assistant_id") if isinstance(promoted, dict) else None
         self._expect(isinstance(new, str), f"{DEPLOYMENT}: promote returns the new assistant")
         if isinstance(new, str):
             print(f"  link of {new:<20} new:    {self._link(new)}")

@@ -8,7 +8,12 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+from airflow_aitronos.operators.workflows import (
+    DeployWorkflowOperator,
+    PromoteWorkflowToAssistantOperator,
+)
 
+# Without {{ }} of its own: a definition with some belongs into a JSON file, see definition_path.
 DEFINITION = {
     "nodes": [{"id": "answer", "type": "llm", "prompt": "Answer the customer's question."}],
     "edges": [],
@@ -27,40 +32,22 @@ with DAG(
     tags=["aitronos", "example"],
     doc_md=__doc__,
 ) as dag:
+    # The API finds the workflow by its external_id, so a retry still leaves one workflow.
+    deploy = DeployWorkflowOperator(
+        task_id="deploy",
+        name="Answers",
+        definition=DEFINITION,
+        external_id="answers",
+        retries=2,
+        retry_delay=timedelta(minutes=1),
+    )
 
-    @task(retries=2, retry_delay=timedelta(minutes=1))
-    def deploy() -> dict[str, Any]:
-        """Create the workflow, or update it: the API finds it by its ``external_id``."""
-        from airflow_aitronos.hooks.aitronos import AitronosHook
-
-        with AitronosHook() as hook:
-            workflow = hook.request(
-                "POST",
-                "/v1/workflows",
-                json={"name": "Answers", "definition": DEFINITION, "external_id": "answers"},
-                # An upsert: sent twice, it still leaves one workflow.
-                idempotent=True,
-            )
-        return {"workflow_id": workflow["id"], "version": workflow["version"]}
-
-    # No retries: if a worker dies here, a second try would make a second assistant.
-    @task(retries=0)
-    def promote(deployed: dict[str, Any]) -> str:
-        """
-        Make a new assistant from the workflow.
-
-        :param deployed: what ``deploy`` returned.
-        """
-        from airflow_aitronos.hooks.aitronos import AitronosHook
-
-        with AitronosHook() as hook:
-            promoted = hook.request(
-                "POST",
-                "/v1/workflows/{workflow_id}/promote-to-assistant",
-                path_params={"workflow_id": deployed["workflow_id"]},
-                json={"name": f"Answers, version {deployed['version']}"},
-            )
-        return str(promoted["assistant_id"])
+    # Without retries, which is this operator's default: a second try would make a second assistant.
+    promote = PromoteWorkflowToAssistantOperator(
+        task_id="promote",
+        workflow_id="{{ ti.xcom_pull(task_ids='deploy')['id'] }}",
+        name="Answers, version {{ ti.xcom_pull(task_ids='deploy')['version'] }}",
+    )
 
     @task
     def old_assistants(params: dict[str, Any] | None = None) -> list[str]:
@@ -75,4 +62,4 @@ with DAG(
         task_id="detach", retries=2, retry_delay=timedelta(minutes=5)
     ).expand(assistant_id=old_assistants())
 
-    promote(deploy()) >> detach
+    deploy >> promote >> detach

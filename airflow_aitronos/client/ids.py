@@ -17,6 +17,15 @@ _TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9][A-Za-z0-9_-]*|\{[a-z_]+\}))+/?")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
 
+def is_nothing(value: str | None) -> bool:
+    """
+    Return whether a text stands for nothing at all: empty, or what templates make of a missing value.
+
+    :param value: the rendered value.
+    """
+    return value is None or not value.strip() or value.strip().lower() in _WORDS_FOR_NOTHING
+
+
 def check_id(name: str, value: object) -> str:
     """
     Return an id that can be sent, stripped of surrounding whitespace.

@@ -1,9 +1,16 @@
-"""Whether the API accepts the key, told without a word of what it answered."""
+"""Whether the API accepts the key: as it says, and told without a word of what it answered."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
 from airflow_aitronos.client.call import Client
-from airflow_aitronos.client.operation import generic_operation
+from airflow_aitronos.client.envelope import Expected
+from airflow_aitronos.client.operation import Done, Operation
+from airflow_aitronos.client.reply import Failure
+from airflow_aitronos.client.safe_text import Mask, optional_text
+from airflow_aitronos.client.transport import Request
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
     AitronosConfigurationError,
@@ -15,6 +22,7 @@ from airflow_aitronos.exceptions import (
     AitronosRateLimitError,
     AitronosRedirectError,
     AitronosRequestError,
+    AitronosResponseError,
     AitronosServerError,
 )
 
@@ -31,6 +39,50 @@ _MEANINGS: dict[type[AitronosError], str] = {
 }
 
 
+class KeyValidation(TypedDict):
+    """
+    What the API says of the key ("Validate authentication" page of the vendor's API reference).
+
+    Only ``is_valid`` decides: a text under ``error`` can stand beside a true one.
+    """
+
+    is_valid: bool
+    error: str | None
+    requires_reconnect: bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyOperation(Operation):
+    """``GET /v1/auth/validate``, which changes nothing."""
+
+    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
+        """Return the documented fields, or the failure of a reply that does not say whether it is valid."""
+        is_valid, requires_reconnect = body.get("is_valid"), body.get("requires_reconnect")
+        if not isinstance(is_valid, bool):
+            return Failure(
+                AitronosResponseError,
+                "the answer does not say whether the API key is valid",
+                "Check that Host of the connection is the API.",
+            )
+        validation = KeyValidation(
+            is_valid=is_valid,
+            error=optional_text(body.get("error"), mask=mask),
+            requires_reconnect=requires_reconnect if isinstance(requires_reconnect, bool) else None,
+        )
+        said = "is valid" if is_valid else "is not valid"
+        return Done(dict(validation), f"The API says that the key {said}", warning=not is_valid)
+
+
+def validate_key() -> KeyOperation:
+    """Return the operation that asks the API about the key."""
+    return KeyOperation(
+        request=Request("GET", "/v1/auth/validate"),
+        intent="validate the API key",
+        idempotent=True,
+        expected=Expected(),
+    )
+
+
 def check_key(client: Client) -> tuple[bool, str]:
     """
     Ask the API about the key: one ``GET /v1/auth/validate``, which changes nothing.
@@ -43,14 +95,13 @@ def check_key(client: Client) -> tuple[bool, str]:
     """
     origin = client.settings.base_url.origin
     try:
-        answer = client.call(generic_operation("GET", "/v1/auth/validate"))
+        answer = client.call(validate_key())
     except AitronosConfigurationError as error:
         return False, str(error)  # of this machine's proxies or certificates, never of what a reply says
     except AitronosError as error:
         meaning = _MEANINGS.get(type(error), "the answer makes no sense. Check Host")
         status = f"HTTP {error.status_code}: " if error.status_code else ""
         return False, f"{origin}: {status}{meaning}."
-    # A text under "error" can stand beside a true "is_valid" ("Validate authentication" page).
-    if answer.get("is_valid") is True:
+    if answer["is_valid"]:
         return True, f"{origin} accepted the API key."
     return False, f"{origin}: HTTP 200: the API key is not valid. Put a valid one into Password."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
 from airflow_aitronos.client.envelope import Expected
-from airflow_aitronos.client.ids import check_id, expand_path
+from airflow_aitronos.client.ids import check_id, expand_path, is_nothing
 from airflow_aitronos.client.operation import Done, Operation
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
@@ -44,6 +44,12 @@ class Workflow(TypedDict):
     has_assistant: bool | None
 
 
+class DeployedWorkflow(Workflow):
+    """A workflow, and whether the call made it: None where the answer leaves that open."""
+
+    created: bool | None
+
+
 class WorkflowSummary(TypedDict):
     """What tells which workflow it is; fit for XCom, unlike the whole definition."""
 
@@ -51,6 +57,14 @@ class WorkflowSummary(TypedDict):
     name: str | None
     version: int | None
     external_id: str | None
+
+
+class AssistantWorkflow(TypedDict):
+    """Which workflow is linked to an assistant, fit for XCom; None for both if none is."""
+
+    assistant_id: str
+    workflow_id: str | None
+    workflow: WorkflowSummary | None
 
 
 class PromoteResult(TypedDict):
@@ -78,6 +92,30 @@ class WorkflowOperation(Operation):
             return workflow
         version = f", version {workflow['version']}" if workflow["version"] is not None else ""
         return Done(dict(workflow), f"Done: {self.intent} (workflow '{workflow['id']}'{version})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateOperation(WorkflowOperation):
+    """
+    ``POST /v1/workflows``, which makes a workflow or updates the one with the same ``external_id``.
+
+    :param shown: which workflow it is, for the log.
+    """
+
+    shown: str
+
+    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
+        """Return the documented fields and whether the workflow is new, or the failure of another reply."""
+        workflow = read_workflow(body, None, mask=mask, maybe_done=True)
+        if isinstance(workflow, Failure):
+            return workflow
+        # Without an external_id there is nothing that could be updated, and nothing is sent twice.
+        created = _is_new(workflow, ambiguous=ambiguous) if self.idempotent else True
+        did = {True: "Created", False: "Updated", None: "Created or updated"}[created]
+        version = f", version {workflow['version']}" if workflow["version"] is not None else ""
+        return Done(
+            {**workflow, "created": created}, f"{did} workflow {self.shown}: '{workflow['id']}'{version}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +182,7 @@ def get_workflow(workflow_id: object) -> WorkflowOperation:
     )
 
 
-def create_workflow(fields: Mapping[str, Any]) -> WorkflowOperation:
+def create_workflow(fields: Mapping[str, Any]) -> CreateOperation:
     """
     Return the operation that makes a workflow, or updates the one with the same ``external_id``.
 
@@ -157,21 +195,22 @@ def create_workflow(fields: Mapping[str, Any]) -> WorkflowOperation:
         raise AitronosInputError("Nothing was sent: a workflow needs a name.")
     if not isinstance(body.get("definition"), dict):
         raise AitronosInputError("Nothing was sent: definition must be a dict, the graph of the workflow.")
-    if external_id is not None and not _text(body, "external_id"):
+    if external_id is not None and is_nothing(_text(body, "external_id")):
         raise AitronosInputError(
-            "Nothing was sent: external_id must be a text that is not empty, or None. Did an upstream XCom "
-            "or variable return nothing?"
+            "Nothing was sent: external_id must be left out or be a text other than '' and 'None'. Did an "
+            "upstream XCom or variable return nothing?"
         )
     shown = f"'{safe_text(name, limit=100)}'"
     if external_id is not None:
         shown += f" (external_id '{safe_text(external_id, limit=100)}')"
-    return WorkflowOperation(
+    return CreateOperation(
         request=Request("POST", "/v1/workflows", json=body),
         intent=f"create or update workflow {shown}",
         # The API finds a workflow by its external_id; without one, sent twice makes two.
         idempotent=external_id is not None,
         expected=CREATED,
         look_first=f"List the workflows and look for the name {shown}: if it is there, it was created.",
+        shown=shown,
     )
 
 
@@ -214,10 +253,19 @@ def promote_workflow(workflow_id: object, fields: Mapping[str, Any]) -> PromoteO
         intent=f"promote workflow '{checked}' to an assistant",
         idempotent=False,
         expected=CREATED,
-        look_first=f"Read workflow '{checked}': if its assistant_id names a new assistant, it was promoted.",
+        look_first=look_before_promoting(checked),
         subject={"workflow_id": checked},
         workflow_id=checked,
     )
+
+
+def look_before_promoting(workflow_id: str) -> str:
+    """
+    Return what to look at before a workflow is promoted once more.
+
+    :param workflow_id: the workflow, checked.
+    """
+    return f"Read workflow '{workflow_id}': if its assistant_id names a new assistant, it was promoted."
 
 
 def list_workflows(filters: Mapping[str, Any], *, limit: int, offset: int) -> PageOperation:
@@ -272,6 +320,40 @@ def summary_of(workflow: Workflow) -> WorkflowSummary:
         version=version if isinstance(version, int) and not isinstance(version, bool) else None,
         external_id=optional_text(workflow["external_id"]),
     )
+
+
+def link_of(assistant_id: str, workflow: Workflow | None) -> AssistantWorkflow:
+    """
+    Return which workflow is linked to an assistant, in short.
+
+    :param assistant_id: the assistant, checked or not.
+    :param workflow: its workflow, None for none.
+    """
+    summary = summary_of(workflow) if workflow is not None else None
+    return AssistantWorkflow(
+        assistant_id=assistant_id.strip(), workflow_id=summary["id"] if summary else None, workflow=summary
+    )
+
+
+def _is_new(workflow: Workflow, *, ambiguous: bool) -> bool | None:
+    """
+    Tell whether an upsert made the workflow, None for "no telling".
+
+    The vendor does not document how versions count.
+
+    :param workflow: that the API answered with.
+    :param ambiguous: whether an earlier attempt may have made it.
+    """
+    version = workflow["version"]
+    if isinstance(version, bool) or not isinstance(version, int):
+        return None
+    if (
+        version == 1
+        and workflow["created_at"] is not None
+        and workflow["created_at"] == workflow["updated_at"]
+    ):
+        return True
+    return False if version > 1 and not ambiguous else None
 
 
 def _body(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from airflow_aitronos.client import links, workflows
 from airflow_aitronos.client.call import Client
 from airflow_aitronos.client.clock import Clock, SystemClock
 from airflow_aitronos.client.detach import check_operation, check_rules, detach_operation
-from airflow_aitronos.client.key_check import check_key
+from airflow_aitronos.client.key_check import KeyValidation, check_key, validate_key
 from airflow_aitronos.client.operation import generic_operation
 from airflow_aitronos.client.pages import check_page_size, read_pages
 from airflow_aitronos.client.settings import Settings, load_settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_aitronos.client.detach import Memory
     from airflow_aitronos.client.detach_rules import DetachOutcome, DetachResult, IfNotAttached
-    from airflow_aitronos.client.workflows import PromoteResult, Workflow
+    from airflow_aitronos.client.workflows import DeployedWorkflow, PromoteResult, Workflow
 
 TEST_TIMEOUT = 10.0
 """Seconds that the *Test* button waits at most: it runs in a web request."""
@@ -260,7 +260,7 @@ class AitronosHook(BaseHook):
         definition: dict[str, Any],
         description: str | None = None,
         external_id: str | None = None,
-    ) -> Workflow:
+    ) -> DeployedWorkflow:
         """
         Create a workflow, or update the one with the same ``external_id``.
 
@@ -271,7 +271,9 @@ class AitronosHook(BaseHook):
         :param definition: its graph of nodes.
         :param description: of the workflow.
         :param external_id: your own id for it.
-        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
+        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`, and
+            ``created``: True if the call made it, False if it updated it, None if the answer leaves that
+            open, as the vendor does not document how versions count.
         :raises AitronosUnsafeToRepeatError: if it is unknown whether it was created, and there is no
             ``external_id``.
         :raises AitronosError: one of its subclasses for every other end but success.
@@ -283,7 +285,7 @@ class AitronosHook(BaseHook):
             "external_id": external_id,
         }
         operation = workflows.create_workflow(fields)
-        return cast("Workflow", self._client.call(operation))
+        return cast("DeployedWorkflow", self._client.call(operation))
 
     def update_workflow(
         self,
@@ -342,6 +344,17 @@ class AitronosHook(BaseHook):
         fields = {"name": name, "description": description, "primary_node_id": primary_node_id}
         operation = workflows.promote_workflow(workflow_id, fields)
         return cast("PromoteResult", self._client.call(operation))
+
+    def validate_key(self) -> KeyValidation:
+        """
+        Ask the API about the key, which changes nothing.
+
+        :return: ``is_valid`` (bool), ``error`` (str or None) and ``requires_reconnect`` (bool or None). Only
+            ``is_valid`` decides: a text under ``error`` can stand beside a true one.
+        :raises AitronosAuthenticationError: if the API refuses the key instead.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        return cast("KeyValidation", self._client.call(validate_key()))
 
     def test_connection(self) -> tuple[bool, str]:
         """

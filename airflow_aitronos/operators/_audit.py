@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_aitronos._compat import AirflowSkipException
+from airflow_aitronos._compat import AirflowRescheduleException, AirflowSkipException
 from airflow_aitronos.exceptions import AitronosError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Audit:
                 "maybe_done": error.maybe_done,
             }
             self._tell(error)
-        elif error is not None:
+        elif error is not None and not isinstance(error, AirflowRescheduleException):
             end["error"] = type(error).__name__
         self._log.info("%s", self._line(event="ended", **end))
 
@@ -81,6 +81,8 @@ def _outcome(error: BaseException | None) -> str:
         return "done"
     if isinstance(error, AitronosError):
         return error.outcome
+    if isinstance(error, AirflowRescheduleException):
+        return "rescheduled"
     return "skipped" if isinstance(error, AirflowSkipException) else "interrupted"
 
 

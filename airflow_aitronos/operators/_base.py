@@ -45,6 +45,7 @@ class AitronosOperator(BaseOperator):
             self._set_retry_policy()
         self._hook: AitronosHook | None = None
         self._is_killed = False
+        self._last_request_id: str | None = None
 
     def _set_retry_policy(self) -> None:
         try:
@@ -61,11 +62,32 @@ class AitronosOperator(BaseOperator):
         :param context: of the task instance.
         :param facts: what the try is about, for the audit trail, such as ``assistant_id``.
         """
+        with self._audited(context, **facts) as audit, self._calling() as hook:
+            yield hook, audit
+
+    @contextmanager
+    def _audited(self, context: Context, **facts: Any) -> Iterator[Audit]:
+        """
+        Log an audit line when a try starts, and one when it ends.
+
+        :param context: of the task instance.
+        :param facts: what the try is about.
+        """
+        audit = Audit(self.log, context, {"conn_id": self.aitronos_conn_id, **facts})
+        audit.started()
+        try:
+            yield audit
+        except BaseException as error:
+            audit.ended(error, self._last_request_id)
+            raise
+        audit.ended(None, self._last_request_id)
+
+    @contextmanager
+    def _calling(self) -> Iterator[AitronosHook]:
+        """Give a hook that :meth:`on_kill` can stop."""
         # Imported here, so that parsing a DAG does not pay for requests.
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
-        audit = Audit(self.log, context, {"conn_id": self.aitronos_conn_id, **facts})
-        audit.started()
         with AitronosHook(
             self.aitronos_conn_id, max_attempts=self.max_attempts, total_timeout=self.total_timeout
         ) as hook:
@@ -73,14 +95,10 @@ class AitronosOperator(BaseOperator):
             if self._is_killed:  # while the task was being prepared
                 hook.cancel()
             try:
-                yield hook, audit
-            except BaseException as error:
-                audit.ended(error, hook.last_request_id)
-                raise
-            else:
-                audit.ended(None, hook.last_request_id)
+                yield hook
             finally:
                 self._hook = None
+                self._last_request_id = hook.last_request_id
 
     def _tell_outlets(self, context: Context, **facts: Any) -> None:
         """

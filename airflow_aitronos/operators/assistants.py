@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_aitronos.client.detach_rules import DetachResult, IfNotAttached
+    from airflow_aitronos.client.workflows import AssistantWorkflow
 
 
 _NO_GUARD: Any = object()
@@ -129,3 +130,38 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
                 "a detach without guard. Trying again cannot help."
             )
         return self.expected_workflow_id
+
+
+class GetAssistantWorkflowOperator(AitronosOperator):
+    """
+    Read which workflow is linked to an assistant; nothing is changed.
+
+    :param assistant_id: the assistant; a ``str`` once rendered. Templated.
+    :param aitronos_conn_id: id of the Airflow connection. Templated.
+    :param max_attempts: requests at most within one try of the task, 1 to 10; None for the connection's.
+    :param total_timeout: seconds for all of them together, waits included; None for the connection's.
+    """
+
+    template_fields: Sequence[str] = ("assistant_id", "aitronos_conn_id")
+
+    def __init__(self, *, assistant_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.assistant_id = assistant_id
+
+    def execute(self, context: Context) -> AssistantWorkflow:
+        """
+        Read the workflow.
+
+        :param context: of the task instance.
+        :return: ``assistant_id`` (str), ``workflow_id`` (str, or None if none is linked) and ``workflow``
+            (None, or a dict of ``id``, ``name``, ``version`` and ``external_id``).
+        :raises AitronosNotFoundError: if there is no such assistant, or no telling whether there is.
+        :raises AitronosError: one of its subclasses for every other end but success.
+        """
+        with self._this_try(context, assistant_id=self.assistant_id) as (hook, audit):
+            workflow = hook.get_assistant_workflow(self.assistant_id)
+            from airflow_aitronos.client.workflows import link_of
+
+            link = link_of(self.assistant_id, workflow)
+            audit.note(workflow_id=link["workflow_id"])
+        return link

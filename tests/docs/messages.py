@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent.parent / "airflow_aitronos"
-FOLDERS = ("client", "operators")
+FOLDERS = ("client", "operators", "sensors")
 GAP = "…"
 """Stands for what a text is filled in with."""
 

@@ -71,7 +71,7 @@ def test_entry_point_gives_the_provider_info() -> None:
     assert point.load() is get_provider_info
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators"])
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors"])
 def test_every_module_is_named_and_can_be_imported(kind: str) -> None:
     info = get_provider_info()
     declared = {integration["integration-name"] for integration in info["integrations"]}

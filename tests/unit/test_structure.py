@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from importlib.util import resolve_name
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parent.parent.parent
 PACKAGE = REPOSITORY / "airflow_aitronos"
 LONGEST = 40
@@ -19,7 +21,8 @@ LOADED = """
 import sys, airflow.sdk
 # Airflow 3.1.0 loads requests itself.
 before = set(sys.modules)
-import airflow_aitronos.operators.assistants
+import airflow_aitronos.operators.assistants, airflow_aitronos.operators.workflows
+import airflow_aitronos.sensors.assistants
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(*sorted(new & {"airflow_aitronos", "requests", "urllib3"}))
 print("airflow_aitronos.client.adapter" in sys.modules)
@@ -121,9 +124,10 @@ def test_client_imports_nothing_of_hooks_and_operators() -> None:
     assert wrong == []
 
 
-def test_operators_import_the_hook_only_to_run() -> None:
+@pytest.mark.parametrize("folder", ["operators", "sensors"])
+def test_operators_import_the_hook_only_to_run(folder: str) -> None:
     wrong = []
-    for path, tree in sources("operators"):
+    for path, tree in sources(folder):
         names = imported(path, run_on_import([tree]))
         wrong += [shown(path, name) for name in names if is_in(name, "client", "hooks")]
     assert wrong == []

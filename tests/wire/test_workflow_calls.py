@@ -54,7 +54,8 @@ def test_a_workflow_is_created_updated_and_read(hook: AitronosHook, sandbox: San
     first = hook.create_workflow(name="Answers", definition=DEFINITION, external_id="answers")
     second = hook.create_workflow(name="Answers", definition=DEFINITION, external_id="answers")
     assert (first["id"], first["version"], second["version"]) == (second["id"], 1, 2)
-    assert hook.get_workflow(first["id"]) == second
+    assert (first["created"], second["created"]) == (True, False)
+    assert {**hook.get_workflow(first["id"]), "created": False} == second
     assert second["definition"] == DEFINITION
     changed = hook.update_workflow(first["id"], description="better", is_active=False)
     assert (changed["description"], changed["is_active"], changed["name"]) == ("better", False, "Answers")
@@ -90,6 +91,10 @@ def test_pages_are_filtered(hook: AitronosHook, sandbox: SandboxServer) -> None:
     hook.update_workflow(made["id"], is_active=False)
     assert made["id"] not in [one["id"] for one in hook.list_workflows(active_only=True)]
     assert made["id"] in [one["id"] for one in hook.list_workflows(active_only=False)]
+
+
+def test_the_key_is_validated(hook: AitronosHook, sandbox: SandboxServer) -> None:
+    assert hook.validate_key() == {"is_valid": True, "error": None, "requires_reconnect": None}
 
 
 # What a reply means
@@ -196,6 +201,74 @@ def test_a_workflow_has_the_documented_fields_and_no_others(
     assert len(workflow) == 13
 
 
+NEW = {**FOUND, "version": 1, "created_at": 5, "updated_at": 5}
+
+
+@pytest.mark.parametrize(
+    ("replies", "external_id", "created"),
+    [
+        pytest.param([http(201, FOUND)], None, True, id="no-external-id"),
+        pytest.param([http(201, NEW)], "x", True, id="first-version"),
+        pytest.param([http(200, NEW)], "x", True, id="first-version-with-200"),
+        pytest.param([Reset(), http(201, NEW)], "x", True, id="first-version-in-a-second-attempt"),
+        pytest.param([http(201, {**NEW, "updated_at": 6})], "x", None, id="first-version-changed"),
+        pytest.param([http(201, {**FOUND, "version": 1})], "x", None, id="first-version-without-dates"),
+        pytest.param([http(201, FOUND)], "x", False, id="later-version"),
+        pytest.param([Reset(), http(201, FOUND)], "x", None, id="later-version-in-a-second-attempt"),
+        pytest.param([http(429), http(201, FOUND)], "x", False, id="later-version-after-a-refusal"),
+        pytest.param([http(201, {**FOUND, "version": 0})], "x", None, id="version-0"),
+        pytest.param([http(201, {**NEW, "version": True})], "x", None, id="version-true"),
+        pytest.param([http(201, {**FOUND, "version": "3"})], "x", None, id="version-as-text"),
+        pytest.param([http(201, {"id": WORKFLOW})], "x", None, id="no-version"),
+    ],
+)
+def test_whether_a_workflow_is_new_is_told_only_if_known(
+    hook: AitronosHook,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    replies: Replies,
+    external_id: str | None,
+    created: bool | None,
+) -> None:
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        made = hook.create_workflow(name="Answers", definition={}, external_id=external_id)
+    assert made["created"] is created
+    said = {True: "Created", False: "Updated", None: "Created or updated"}[created]
+    assert f"{said} workflow 'Answers'" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "validation"),
+    [
+        ({"is_valid": True, "error": "old"}, (True, "old", None)),
+        ({"is_valid": False, "error": "expired", "requires_reconnect": True}, (False, "expired", True)),
+        ({"is_valid": False, "error": 5, "requires_reconnect": "no"}, (False, None, None)),
+    ],
+    ids=str,
+)
+def test_what_the_api_says_of_the_key(
+    hook: AitronosHook,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any],
+    validation: tuple[Any, ...],
+) -> None:
+    with FaultServer([http(200, answer)]) as server:
+        connect(monkeypatch, server.url)
+        assert tuple(hook.validate_key().values()) == validation
+    assert [(one.method, one.path) for one in server.requests] == [("GET", "/v1/auth/validate")]
+
+
+@pytest.mark.parametrize("answer", [{"ok": 1}, {"is_valid": 1}, {"is_valid": "true"}], ids=str)
+def test_an_answer_that_says_nothing_of_the_key_is_none(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    with FaultServer([http(200, answer)]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosResponseError, match="does not say whether the API key is valid"):
+            hook.validate_key()
+
+
 def test_the_answer_has_to_speak_of_the_workflow(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer([http(200, {**FOUND, "id": "flow_other"})] * 2) as server:
         connect(monkeypatch, server.url)
@@ -237,6 +310,7 @@ def test_a_promotion_without_assistant_is_not_tried_again(
         {"definition": None},
         {"definition": []},
         {"external_id": ""},
+        {"external_id": " None"},
         {"external_id": 5},
     ],
     ids=str,
@@ -256,6 +330,7 @@ def test_an_update_of_nothing_is_not_sent(hook: AitronosHook) -> None:
 
 Call = Callable[[AitronosHook], Any]
 REPEATED: dict[str, Call] = {
+    "validate_key": lambda hook: hook.validate_key(),
     "get_workflow": lambda hook: hook.get_workflow(WORKFLOW),
     "get_assistant_workflow": lambda hook: hook.get_assistant_workflow(ASSISTANT),
     "list_workflows": lambda hook: list(hook.list_workflows()),

@@ -1,0 +1,180 @@
+"""Real task runs of the sensor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_aitronos.exceptions import AitronosInputError
+from airflow_aitronos.sensors.assistants import AssistantWorkflowSensor
+from airflow_aitronos.testing.sandbox import Sandbox
+from tests.support.fault_server import FaultServer
+from tests.support.faults import Call
+from tests.support.replies import http
+from tests.task_runs import airflow_runs
+from tests.task_runs.conftest import SetConnection
+from tests.task_runs.dags import workflow_dags
+
+SUPPORT = "asst_support01"
+LOOK = f"GET /v1/assistants/{SUPPORT}/workflow"
+NOT_LINKED = http(404, {"success": False, "error": {"code": "WORKFLOW_NOT_FOUND", "status": 404}})
+UNAVAILABLE = http(503)
+
+
+def linked(workflow_id: str) -> bytes:
+    return http(200, {"id": workflow_id, "name": "Support", "version": 2, "external_id": None})
+
+
+def found(workflow_id: str) -> dict[str, Any]:
+    summary = {"id": workflow_id, "name": "Support", "version": 2, "external_id": None}
+    return {"assistant_id": SUPPORT, "workflow_id": workflow_id, "workflow": summary}
+
+
+NOTHING = {"assistant_id": SUPPORT, "workflow_id": None, "workflow": None}
+
+
+def sent(server: FaultServer) -> list[str]:
+    return [f"{one.method} {one.path}" for one in server.requests]
+
+
+def audits(log: str) -> int:
+    return log.count("Audit: ")
+
+
+@pytest.mark.parametrize(
+    ("dag", "replies", "xcom"),
+    [
+        (workflow_dags.wait_for_any, [NOT_LINKED, NOT_LINKED, linked("flow_a")], found("flow_a")),
+        (
+            workflow_dags.wait_for_one,
+            [linked("flow_a"), NOT_LINKED, linked("flow_new01")],
+            found("flow_new01"),
+        ),
+        (workflow_dags.wait_for_none, [linked("flow_a"), linked("flow_b"), NOT_LINKED], NOTHING),
+    ],
+    ids=["any", "one", "none"],
+)
+def test_the_sensor_pokes_until_it_is_so(
+    connect: SetConnection, capfd: pytest.CaptureFixture[str], dag: Any, replies: list[bytes], xcom: Any
+) -> None:
+    with FaultServer(replies) as server:
+        connect(server.url)
+        result = airflow_runs.run(dag)[dag.dag_id]
+    assert (result.state, result.tries) == ("success", 1)
+    assert result.xcoms == {"return_value": xcom}
+    assert sent(server) == [LOOK] * 3
+    # Every look has a connection of its own: none is kept open over a long wait.
+    assert server.connections == 3
+    log = capfd.readouterr().out
+    rescheduled = dag is workflow_dags.wait_for_none
+    assert audits(log) == (6 if rescheduled else 2)
+    assert log.count('"outcome": "rescheduled"') == (2 if rescheduled else 0)
+    assert '"outcome": "done"' in log
+
+
+def test_mapped_sensors_are_rescheduled_each_for_itself(aitronos_sandbox: Sandbox) -> None:
+    results = airflow_runs.run(workflow_dags.wait_mapped)
+    pushed = [results[f"wait[{number}]"].xcoms["return_value"]["workflow_id"] for number in range(2)]
+    assert pushed == ["flow_support01", "flow_billing01"]
+
+
+def test_the_sensor_gives_up_after_its_timeout(connect: SetConnection) -> None:
+    for dag, state in ((workflow_dags.wait_not_a_second, "failed"), (workflow_dags.wait_softly, "skipped")):
+        with FaultServer([linked("flow_a")]) as server:
+            connect(server.url)
+            result = airflow_runs.run(dag)[dag.dag_id]
+        assert (result.state, sent(server)) == (state, [LOOK])
+
+
+def test_a_fault_that_may_pass_uses_the_retries(connect: SetConnection) -> None:
+    with FaultServer([UNAVAILABLE, linked("flow_a")]) as server:
+        connect(server.url)
+        result = airflow_runs.run(workflow_dags.wait_with_retry)["wait_with_retry"]
+    assert (result.state, result.tries) == ("success", 2)
+
+
+def test_a_silent_sensor_goes_on_after_a_fault_that_may_pass(connect: SetConnection) -> None:
+    with FaultServer([UNAVAILABLE, UNAVAILABLE, linked("flow_a")]) as server:
+        connect(server.url)
+        result = airflow_runs.run(workflow_dags.wait_silently)["wait_silently"]
+    assert (result.state, result.tries) == ("success", 1)
+
+
+@pytest.mark.parametrize("dag", [workflow_dags.wait_with_retry, workflow_dags.wait_silently])
+def test_a_refused_key_ends_the_wait_at_once(connect: SetConnection, dag: Any) -> None:
+    with FaultServer([http(401, {"error": {"code": "INVALID_API_KEY"}}), linked("flow_a")]) as server:
+        connect(server.url)
+        result = airflow_runs.run(dag)[dag.dag_id]
+    assert (result.state, result.tries, sent(server)) == ("failed", 1, [LOOK])
+
+
+def test_an_upstream_that_returned_nothing_is_not_taken_for_any_workflow(connect: SetConnection) -> None:
+    with FaultServer([linked("flow_a")]) as server:
+        connect(server.url)
+        result = airflow_runs.run(workflow_dags.wait_for_nothing)["wait_for_nothing"]
+    assert (result.state, server.connections) == ("failed", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"until": "gone"}, "until is 'gone'. Legal are 'linked' and 'unlinked'."),
+        ({"until": None}, "until is 'None'"),
+        ({"until": "linked", "workflow_id": None}, "Did an upstream XCom or variable return nothing?"),
+        ({"until": "linked", "workflow_id": "None"}, "Did an upstream XCom return nothing?"),
+        ({"until": "linked", "workflow_id": ""}, "Did an upstream XCom or variable return nothing?"),
+        ({"until": "linked", "workflow_id": ["flow_a"]}, "expand"),
+        ({"until": "unlinked", "workflow_id": "flow_a"}, "workflow_id goes with until='linked' only"),
+        ({"until": "linked", "assistant_id": "None"}, "assistant_id is 'None'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_waited_for_is_refused(
+    aitronos_sandbox: Sandbox, arguments: dict[str, Any], says: str
+) -> None:
+    sensor = AssistantWorkflowSensor(task_id="wait", **{"assistant_id": SUPPORT, **arguments})
+    with pytest.raises(AitronosInputError) as raised:
+        sensor.poke({})
+    assert says in str(raised.value)
+    assert aitronos_sandbox.requests == []
+
+
+def test_sigterm_between_two_pokes_ends_the_wait(
+    connect: SetConnection, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def sleep(seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError(f"would have slept on for {seconds} s")
+
+    from airflow.sdk.bases import sensor
+
+    monkeypatch.setattr(sensor, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    with FaultServer([linked("flow_a")]) as server:
+        connect(server.url)
+        result = airflow_runs.run(workflow_dags.wait_long)["wait_long"]
+    log = capfd.readouterr().out
+    assert (result.state, sent(server)) == ("failed", [LOOK])
+    assert "Was told to stop, on the way to wait for assistant" in log
+    assert "would have slept" not in log
+
+
+def test_sigterm_in_a_poke_ends_a_silent_sensor_too(
+    connect: SetConnection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def terminate() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with FaultServer([[Call(terminate), linked("flow_a")], NOT_LINKED]) as server:
+        connect(server.url)
+        result = airflow_runs.run(workflow_dags.wait_long)["wait_long"]
+    assert (result.state, sent(server)) == ("failed", [LOOK])
+    assert "AitronosCancelledError" in capfd.readouterr().out
+
+
+def test_a_kill_of_an_idle_sensor_raises_nothing() -> None:
+    AssistantWorkflowSensor(task_id="wait", assistant_id=SUPPORT, until="linked").on_kill()
