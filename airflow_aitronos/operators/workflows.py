@@ -229,7 +229,7 @@ class _SentMark:
             self._store.delete(self.KEY)
         except Exception as error:  # noqa: BLE001  # whatever the store's backend raises
             self._log.warning(
-                "The note that the call was sent could not be removed (%s): a later try of this task will "
-                "stop and ask to look first.",
-                type(error).__name__,
+                "%s",
+                f"The note that the call was sent could not be removed ({type(error).__name__}): a later try "
+                "of this task will stop and ask to look first.",
             )

@@ -51,7 +51,8 @@ def on_retry(context: Any) -> None:
 
 def on_failure_tell(context: Any) -> None:
     """Note down the facts that the exception carries."""
-    told.append({name: getattr(context["exception"], name) for name in FACTS})
+    if (error := context.get("exception")) is not None:
+        told.append({name: getattr(error, name) for name in FACTS})
 
 
 def _note_down(kind: str, context: Any) -> None:
