@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, Path, Query, Request, Security
 from fastapi.security import APIKeyHeader
 
 from airflow_aitronos.sandbox.auth import KEY_HEADER, GuardedRoute
@@ -195,8 +195,8 @@ async def update_workflow(store: StoreArgument, workflow_id: WorkflowId, body: W
     return store.update_workflow(workflow_id, body)
 
 
-# The class of the response, since older releases of FastAPI take None for a body.
-@protected.delete("/v1/workflows/{workflow_id}", status_code=204, response_class=Response, tags=["workflows"])
+# No model of the response, since older releases of FastAPI take the annotation of None for a body.
+@protected.delete("/v1/workflows/{workflow_id}", status_code=204, response_model=None, tags=["workflows"])
 async def delete_workflow(store: StoreArgument, workflow_id: WorkflowId) -> None:
     """
     Delete a workflow softly and unlink its assistant.
