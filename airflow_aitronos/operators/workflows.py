@@ -26,7 +26,7 @@ class DeployWorkflowOperator(AitronosOperator):
     :param name: of the workflow. Templated.
     :param definition: its graph of nodes. Templated, every text in it; what comes from an XCom is not
         rendered further. A literal dict with ``{{ }}`` of its own belongs into a file or into
-        ``airflow.sdk.literal``.
+        Airflow's ``literal``.
     :param definition_path: a JSON file with the graph instead, readable on the worker. The path is templated,
         the content of the file is not.
     :param description: of the workflow. Templated.

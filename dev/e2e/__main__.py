@@ -85,7 +85,9 @@ def _run() -> None:
         rest.log_in(deployment.USER, airflow.password)
         first_run = ""
         for check in DAG_CHECKS:
-            say(f"trigger {check.dag_id} with {dict(check.conf)}")
+            say(f"run {check.dag_id} with {dict(check.conf)}")
+            # Several checks detach from the same assistants.
+            sandbox.reset()
             run_id = run_and_compare(check, rest, sandbox)
             first_run = first_run or run_id
         if errors := rest.import_errors():

@@ -80,7 +80,9 @@ def look(visit: Visit, dag_id: str, run_id: str) -> None:
         say("open XCom and log of the task")
         task = f"{visit.url}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/detach"
         page.goto(f"{task}/xcom")
-        expect(page.get_by_text("flow_billing01").first).to_be_visible()
+        # Airflow folds the value.
+        page.get_by_role("button", name=re.compile("expand", re.IGNORECASE)).first.click()
+        expect(page.locator(".view-lines").get_by_text("flow_billing01").first).to_be_visible()
         _photograph(page, visit.screenshots / "xcom.png")
         page.goto(task)
         expect(page.get_by_text(re.compile("Detached workflow")).first).to_be_visible()
@@ -94,7 +96,7 @@ def _page(screenshots: Path) -> Iterator[Page]:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=program(), headless=True, args=_FLAGS) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1200, "height": 800}, locale="en-US")
+        page = browser.new_page(viewport={"width": 1200, "height": 1000}, locale="en-US")
         page.set_default_timeout(_LONGEST_STEP)
         expect.set_options(timeout=_LONGEST_STEP)
         try:
@@ -128,6 +130,9 @@ def _add_connection(page: Page, visit: Visit) -> None:
     _field(form, "Port").fill(port)
     _field(form, "API key").fill(visit.api_key)
     _photograph(page, visit.screenshots / "form.png")
+    form.get_by_text("Extra Fields", exact=True).first.click()
+    expect(form.get_by_text(re.compile("Seconds for one call")).first).to_be_visible()
+    _photograph(page, visit.screenshots / "extra-fields.png")
     form.get_by_role("button", name="Save").click()
     expect(form).to_be_hidden()
     expect(page.get_by_text(CONN_ID).first).to_be_visible()

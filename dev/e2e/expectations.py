@@ -35,6 +35,10 @@ class DagCheck:
     :param conf: what it is triggered with.
     :param state: of the run.
     :param detached: assistants that have a workflow before and none afterwards.
+    :param kept: assistants that have a workflow before and afterwards.
+    :param pool: that has to be there first.
+    :param answer: to the question that its task ``approve`` asks a human; None if it asks none.
+    :param triggered_by: the run that starts this one by updating an asset; None to trigger it directly.
     """
 
     dag_id: str
@@ -42,6 +46,10 @@ class DagCheck:
     conf: Mapping[str, Any] = field(default_factory=dict)
     state: str = "success"
     detached: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    pool: str | None = None
+    answer: str | None = None
+    triggered_by: DagCheck | None = None
 
 
 def _detached(name: str) -> TaskCheck:
@@ -82,5 +90,52 @@ DAG_CHECKS = (
         conf={"assistant_id": "None"},
         tasks={"detach": TaskCheck(state="failed"), "note_down": TaskCheck(state="upstream_failed", tries=0)},
         state="failed",
+    ),
+    DagCheck(
+        "example_detach_after_approval",
+        conf={"assistant_id": "asst_billing01"},
+        answer="Approve",
+        tasks={
+            "look": TaskCheck(ANY),
+            "approve": TaskCheck(ANY),
+            "detach": _detached("billing01"),
+        },
+        detached=("asst_billing01",),
+    ),
+    DagCheck(
+        "example_detach_after_approval",
+        conf={"assistant_id": "asst_onboarding01"},
+        answer="Reject",
+        tasks={
+            "look": TaskCheck(ANY),
+            "approve": TaskCheck(),
+            "detach": TaskCheck(state="skipped", tries=0),
+        },
+        kept=("asst_onboarding01",),
+    ),
+    DagCheck(
+        "example_detach_on_asset",
+        triggered_by=DagCheck(
+            "example_deploy_to_asset",
+            conf={"old_assistants": ["asst_billing01"]},
+            tasks={"deploy": TaskCheck()},
+        ),
+        tasks={"old_assistants": TaskCheck(["asst_billing01"]), "detach[0]": _detached("billing01")},
+        detached=("asst_billing01",),
+    ),
+    DagCheck(
+        "example_detach_many",
+        conf={"assistants": ["asst_onboarding01", "asst_billing01", "asst_onboarding01"]},
+        pool="aitronos",
+        tasks={
+            "assistants": TaskCheck(["asst_billing01", "asst_onboarding01"]),
+            "detach[0]": _detached("billing01"),
+            "detach[1]": _detached("onboarding01"),
+        },
+        detached=("asst_billing01", "asst_onboarding01"),
+    ),
+    DagCheck(
+        "example_detach_as_teardown",
+        tasks={"set_up_trial": TaskCheck(ANY), "try_out": TaskCheck(ANY), "detach": TaskCheck(ANY)},
     ),
 )

@@ -116,6 +116,39 @@ class Rest:
             found[name] = TaskInstance(name, one["state"], one["try_number"], entry and entry["value"])
         return found
 
+    def run_ids(self, dag_id: str) -> set[str]:
+        """
+        Return the ids of all runs of a DAG.
+
+        :param dag_id: the DAG.
+        """
+        return {one["dag_run_id"] for one in self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]}
+
+    def make_pool(self, name: str) -> None:
+        """
+        Make a pool of three slots.
+
+        :param name: of the pool.
+        """
+        self._call("POST", "/api/v2/pools", {"name": name, "slots": 3, "description": "Calls to Aitronos"})
+
+    def scheduler_heartbeat(self) -> str:
+        """Return when the scheduler last said that it lives."""
+        health = self._call("GET", "/api/v2/monitor/health")
+        return str(health["scheduler"]["latest_scheduler_heartbeat"])
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """
+        Answer the question that a task asks a human.
+
+        :param dag_id: the DAG.
+        :param run_id: the run.
+        :param task_id: the task.
+        :param option: what is chosen.
+        """
+        question = f"{_run_path(dag_id, run_id)}/taskInstances/{task_id}/-1/hitlDetails"
+        self._call("PATCH", question, {"chosen_options": [option]})
+
     def connection(self, conn_id: str) -> dict[str, Any] | None:
         """
         Return a connection from Airflow's database; None if there is none.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, literal, task
+from airflow.sdk import DAG, Asset, BaseOperator, task
+from airflow.sdk.definitions.template import literal
 
 from airflow_aitronos.operators.assistants import GetAssistantWorkflowOperator
 from airflow_aitronos.operators.workflows import (
