@@ -16,7 +16,7 @@ from airflow_aitronos.testing.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_STORE
 from tests.support.fake_clock import FakeClock
 from tests.task_runs import airflow_runs, callbacks
-from tests.task_runs.dags import detach_dags
+from tests.task_runs.dags import detach_dags, workflow_dags
 from tests.task_runs.dags.detach_dags import ASSISTANT, FLOW
 
 NEWER = "flow_newer"
@@ -150,3 +150,23 @@ def test_a_bad_id_is_audited_as_it_was_rendered(capfd: pytest.CaptureFixture[str
     _, ended = audit_lines(capfd.readouterr().out)
     assert (ended["assistant_id"], ended["outcome"]) == ("None", "stop")
     assert ended["error"] == AitronosInputError.__name__
+
+
+@pytest.mark.parametrize(("linked", "state"), [("flow_v1", "success"), ("flow_v3", "failed")])
+def test_an_old_assistant_is_retired_after_its_workflow_was_deployed_anew(
+    sandbox: Sandbox, linked: str, state: str
+) -> None:
+    sandbox.add_workflow("flow_answers", external_id="answers")
+    sandbox.add_assistant("asst_old", workflow_id=linked)
+    results = airflow_runs.run(workflow_dags.replace_assistant)
+    assert results["deploy"].xcoms["return_value"] == {
+        "id": "flow_answers",
+        "name": "Answers",
+        "version": 2,
+        "external_id": "answers",
+        "created": False,
+    }
+    new = results["promote"].xcoms["return_value"]["assistant_id"]
+    assert sandbox.links[new] == "flow_answers"
+    assert (results["detach"].state, results["detach"].tries) == (state, 1)
+    assert sandbox.links["asst_old"] == (None if state == "success" else "flow_v3")

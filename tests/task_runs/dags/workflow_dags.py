@@ -8,7 +8,10 @@ from typing import Any
 from airflow.sdk import DAG, Asset, BaseOperator, task
 from airflow.sdk.definitions.template import literal
 
-from airflow_aitronos.operators.assistants import GetAssistantWorkflowOperator
+from airflow_aitronos.operators.assistants import (
+    DetachAssistantWorkflowOperator,
+    GetAssistantWorkflowOperator,
+)
 from airflow_aitronos.operators.workflows import (
     DeployWorkflowOperator,
     PromoteWorkflowToAssistantOperator,
@@ -116,3 +119,23 @@ with DAG("wait_mapped", schedule=None, start_date=START) as wait_mapped:
     AssistantWorkflowSensor.partial(
         task_id="wait", until="linked", mode="reschedule", poke_interval=0, timeout=60
     ).expand(assistant_id=["asst_support01", "asst_billing01"])
+
+with DAG("replace_assistant", schedule=None, start_date=START) as replace_assistant:
+    deployed = DeployWorkflowOperator(
+        task_id="deploy",
+        name="Answers",
+        definition=literal(DEFINITION),  # type: ignore[arg-type]  # stands for what it holds
+        external_id="answers",
+    )
+    promoted = PromoteWorkflowToAssistantOperator(
+        task_id="promote",
+        workflow_id="{{ ti.xcom_pull(task_ids='deploy')['id'] }}",
+    )
+    retired = DetachAssistantWorkflowOperator(
+        task_id="detach",
+        assistant_id="asst_old",
+        expected_workflow_id="flow_v1",
+        retries=1,
+        retry_delay=AT_ONCE,
+    )
+    deployed >> promoted >> retired
