@@ -390,3 +390,54 @@ def sent_with(monkeypatch: pytest.MonkeyPatch, replies: list[Reply], extra: dict
         except AitronosError as error:
             check_error(error)
     return [one.method for one in server.requests]
+
+
+# What the log tells
+
+
+@pytest.mark.parametrize(
+    ("options", "replies", "says"),
+    [
+        pytest.param(
+            GUARD,
+            [linked(), GOOD],
+            f"Detaching workflow '{WORKFLOW}' (Support, version 3) from assistant '{ASSISTANT}'",
+            id="before",
+        ),
+        pytest.param(
+            GUARD,
+            [linked(), Reset(), NONE],
+            f"probably detached workflow '{WORKFLOW}'",
+            id="off-after-a-lost-answer",
+        ),
+        pytest.param(
+            {"record_workflow": True},
+            [linked(), Reset(), linked(OTHER)],
+            f"'{OTHER}', linked since then, stays linked",
+            id="another-since-then",
+        ),
+        pytest.param(
+            {"record_workflow": True},
+            [linked(), http(200, detached(workflow_id=OTHER))],
+            f"just before, '{WORKFLOW}' was linked",
+            id="another-in-the-answer",
+        ),
+        pytest.param(
+            GUARD, [linked(), NAMELESS], "the id is the one that was linked just before", id="nameless"
+        ),
+        pytest.param(
+            {"check_only": True}, [linked()], "nothing was detached: check_only is set", id="check-only"
+        ),
+    ],
+)
+def test_the_log_tells_what_was_linked(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    options: dict[str, Any],
+    replies: list[Reply],
+    says: str,
+) -> None:
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        detach(**options)
+    assert capfd.readouterr().out.count(says) == 1
