@@ -26,6 +26,20 @@ def deletes(sandbox: Sandbox) -> int:
     return sum(one.method == "DELETE" for one in sandbox.requests)
 
 
+class LinkingClock(FakeClock):
+    """A clock on whose first wait somebody links a workflow to an assistant that has none."""
+
+    def __init__(self, sandbox: Sandbox, assistant_id: str, workflow_id: str) -> None:
+        super().__init__()
+        self._sandbox = sandbox
+        self._link = assistant_id, workflow_id
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self._sandbox.links[self._link[0]] is None:
+            self._sandbox.link(*self._link)
+
+
 def test_the_expected_workflow_is_detached(sandbox: Sandbox) -> None:
     result = airflow_runs.run(detach_dags.detach_expected)["detach"]
     assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", FLOW)
@@ -47,16 +61,8 @@ def test_another_one_that_was_linked_before_stays_linked(
 def test_another_one_that_is_linked_between_two_attempts_stays_linked(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, errors: list[BaseException]
 ) -> None:
-    class Meanwhile(FakeClock):
-        """A clock on whose first wait somebody attaches a newer workflow."""
-
-        def sleep(self, seconds: float) -> None:
-            super().sleep(seconds)
-            if sandbox.links[ASSISTANT] is None:
-                sandbox.link(ASSISTANT, NEWER)
-
-    monkeypatch.setattr(AitronosHook, "clock", Meanwhile())
     sandbox.add_workflow(NEWER)
+    monkeypatch.setattr(AitronosHook, "clock", LinkingClock(sandbox, ASSISTANT, NEWER))
     sandbox.reset_connection(method="DELETE", after_commit=True)
     assert airflow_runs.run(detach_dags.detach_expected)["detach"].state == "failed"
     assert [type(error) for error in errors] == [AitronosWorkflowMismatchError]
@@ -152,13 +158,21 @@ def test_a_bad_id_is_audited_as_it_was_rendered(capfd: pytest.CaptureFixture[str
     assert ended["error"] == AitronosInputError.__name__
 
 
-@pytest.mark.parametrize(("linked", "state"), [("flow_v1", "success"), ("flow_v3", "failed")])
-def test_an_old_assistant_is_retired_after_its_workflow_was_deployed_anew(
-    sandbox: Sandbox, linked: str, state: str
-) -> None:
+OLD, V1, V3 = "asst_old", "flow_v1", "flow_v3"
+
+
+@pytest.fixture
+def old_assistant(sandbox: Sandbox) -> Sandbox:
+    """Return a sandbox with an assistant that has version 1, and two more workflows."""
     sandbox.add_workflow("flow_answers", external_id="answers")
-    sandbox.add_assistant("asst_old", workflow_id=linked)
-    results = airflow_runs.run(workflow_dags.replace_assistant)
+    sandbox.add_workflow(V3)
+    sandbox.add_assistant(OLD, workflow_id=V1)
+    return sandbox
+
+
+def replace(sandbox: Sandbox, dag: Any) -> airflow_runs.TaskResult:
+    """Deploy, promote, check both, and return what became of the detach."""
+    results = airflow_runs.run(dag)
     assert results["deploy"].xcoms["return_value"] == {
         "id": "flow_answers",
         "name": "Answers",
@@ -168,5 +182,46 @@ def test_an_old_assistant_is_retired_after_its_workflow_was_deployed_anew(
     }
     new = results["promote"].xcoms["return_value"]["assistant_id"]
     assert sandbox.links[new] == "flow_answers"
-    assert (results["detach"].state, results["detach"].tries) == (state, 1)
-    assert sandbox.links["asst_old"] == (None if state == "success" else "flow_v3")
+    assert results["detach"].tries == 1
+    return results["detach"]
+
+
+def test_an_old_assistant_is_retired_after_its_workflow_was_deployed_anew(old_assistant: Sandbox) -> None:
+    result = replace(old_assistant, workflow_dags.replace_or_succeed)
+    assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", V1)
+    old_assistant.assert_detached_once(OLD, V1)
+
+
+def test_an_old_assistant_keeps_what_somebody_else_has_linked_before(old_assistant: Sandbox) -> None:
+    old_assistant.unlink(OLD)
+    old_assistant.link(OLD, V3)
+    assert replace(old_assistant, workflow_dags.replace_or_succeed).state == "failed"
+    assert (old_assistant.links[OLD], deletes(old_assistant)) == (V3, 0)
+
+
+def test_an_old_assistant_keeps_what_is_linked_after_a_lost_answer(
+    old_assistant: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AitronosHook, "clock", LinkingClock(old_assistant, OLD, V3))
+    old_assistant.reset_connection(method="DELETE", after_commit=True)
+    assert replace(old_assistant, workflow_dags.replace_or_succeed).state == "failed"
+    assert (old_assistant.links[OLD], deletes(old_assistant)) == (V3, 1)
+
+
+@pytest.mark.parametrize(
+    ("dag", "state"),
+    [
+        (workflow_dags.replace_or_succeed, "success"),
+        (workflow_dags.replace_or_skip, "skipped"),
+        (workflow_dags.replace_or_fail, "failed"),
+    ],
+    ids=["succeed", "skip", "fail"],
+)
+def test_an_old_assistant_that_has_nothing_ends_as_asked(
+    old_assistant: Sandbox, dag: Any, state: str
+) -> None:
+    old_assistant.unlink(OLD)
+    result = replace(old_assistant, dag)
+    assert (result.state, deletes(old_assistant)) == (state, 0)
+    nothing = {"assistant_id": OLD, "workflow_id": None, "message": None}
+    assert result.xcoms == ({"return_value": nothing} if state == "success" else {})

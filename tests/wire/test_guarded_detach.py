@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,10 +24,8 @@ from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply, Unread
 from tests.support.faults import Reset
 from tests.support.replies import http
-from tests.wire.http_cases import HTTP_CASES
-from tests.wire.network_cases import NETWORK_CASES
 from tests.wire.runner import check_error, check_json, connect
-from tests.wire.test_workflow_calls import scripts
+from tests.wire.test_workflow_calls import FAULTS
 from tests.wire.wire_case import ASSISTANT, WORKFLOW, detached, envelope
 
 OTHER = "flow_other"
@@ -359,13 +356,7 @@ def test_text_of_the_server_is_made_safe(monkeypatch: pytest.MonkeyPatch) -> Non
 # Every fault of the matrix, on either side of the read
 
 
-def every_fault() -> Iterator[Any]:
-    for param in scripts([*NETWORK_CASES, *HTTP_CASES]):
-        replies, extra = param.values
-        yield pytest.param(replies, extra, id=param.id)
-
-
-@pytest.mark.parametrize(("replies", "extra"), every_fault())
+@pytest.mark.parametrize(("replies", "extra"), FAULTS)
 def test_no_fault_lets_a_delete_out_that_no_look_has_allowed(
     monkeypatch: pytest.MonkeyPatch, replies: list[Reply], extra: dict[str, Any]
 ) -> None:

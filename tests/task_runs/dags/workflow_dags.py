@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, BaseOperator, task
 from airflow.sdk.definitions.template import literal
 
+from airflow_aitronos.client.detach_rules import IfNotAttached
 from airflow_aitronos.operators.assistants import (
     DetachAssistantWorkflowOperator,
     GetAssistantWorkflowOperator,
@@ -120,22 +121,32 @@ with DAG("wait_mapped", schedule=None, start_date=START) as wait_mapped:
         task_id="wait", until="linked", mode="reschedule", poke_interval=0, timeout=60
     ).expand(assistant_id=["asst_support01", "asst_billing01"])
 
-with DAG("replace_assistant", schedule=None, start_date=START) as replace_assistant:
-    deployed = DeployWorkflowOperator(
-        task_id="deploy",
-        name="Answers",
-        definition=literal(DEFINITION),  # type: ignore[arg-type]  # stands for what it holds
-        external_id="answers",
-    )
-    promoted = PromoteWorkflowToAssistantOperator(
-        task_id="promote",
-        workflow_id="{{ ti.xcom_pull(task_ids='deploy')['id'] }}",
-    )
-    retired = DetachAssistantWorkflowOperator(
-        task_id="detach",
-        assistant_id="asst_old",
-        expected_workflow_id="flow_v1",
-        retries=1,
-        retry_delay=AT_ONCE,
-    )
-    deployed >> promoted >> retired
+
+def replacement(dag_id: str, if_not_attached: IfNotAttached) -> DAG:
+    """Return a DAG that deploys version 2, promotes it, and takes version 1 off the old assistant."""
+    with DAG(dag_id, schedule=None, start_date=START) as dag:
+        deployed = DeployWorkflowOperator(
+            task_id="deploy",
+            name="Answers",
+            definition=literal(DEFINITION),  # type: ignore[arg-type]  # stands for what it holds
+            external_id="answers",
+        )
+        promoted = PromoteWorkflowToAssistantOperator(
+            task_id="promote",
+            workflow_id="{{ ti.xcom_pull(task_ids='deploy')['id'] }}",
+        )
+        retired = DetachAssistantWorkflowOperator(
+            task_id="detach",
+            assistant_id="asst_old",
+            expected_workflow_id="flow_v1",
+            if_not_attached=if_not_attached,
+            retries=1,
+            retry_delay=AT_ONCE,
+        )
+        deployed >> promoted >> retired
+    return dag
+
+
+replace_or_succeed = replacement("replace_or_succeed", "succeed")
+replace_or_skip = replacement("replace_or_skip", "skip")
+replace_or_fail = replacement("replace_or_fail", "fail")
