@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, task
 
 from airflow_aitronos.operators.assistants import (
     DetachAssistantWorkflowOperator,
@@ -32,6 +33,15 @@ with DAG(
         retry_delay=timedelta(minutes=1),
     )
 
+    @task.short_circuit
+    def is_linked(link: dict[str, Any]) -> bool:
+        """
+        Ask nobody if there is nothing to detach: what follows is then skipped.
+
+        :param link: what ``look`` returned.
+        """
+        return link["workflow_id"] is not None
+
     approve = ApprovalOperator(
         task_id="approve",
         subject="Detach the workflow of {{ params.assistant_id }}?",
@@ -48,4 +58,4 @@ with DAG(
         retry_delay=timedelta(minutes=5),
     )
 
-    look >> approve >> detach
+    is_linked(look.output) >> approve >> detach

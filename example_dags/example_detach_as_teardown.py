@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from airflow.sdk import DAG, task
 
@@ -29,20 +28,9 @@ with DAG(
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
         with AitronosHook() as hook:
-            workflow = hook.request(
-                "POST",
-                "/v1/workflows",
-                json={"name": "Trial", "definition": DEFINITION, "external_id": "trial"},
-                # An upsert: sent twice, it still leaves one workflow.
-                idempotent=True,
-            )
-            promoted = hook.request(
-                "POST",
-                "/v1/workflows/{workflow_id}/promote-to-assistant",
-                path_params={"workflow_id": workflow["id"]},
-                json={"name": "Trial"},
-            )
-        return str(promoted["assistant_id"])
+            workflow = hook.create_workflow(name="Trial", definition=DEFINITION, external_id="trial")
+            promoted = hook.promote_workflow_to_assistant(workflow["id"], name="Trial")
+        return promoted["assistant_id"]
 
     @task
     def try_out(assistant_id: str) -> str:
@@ -54,9 +42,9 @@ with DAG(
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
         with AitronosHook() as hook:
-            workflow: dict[str, Any] = hook.request(
-                "GET", "/v1/assistants/{assistant_id}/workflow", path_params={"assistant_id": assistant_id}
-            )
+            workflow = hook.get_assistant_workflow(assistant_id)
+        if workflow is None:
+            raise ValueError(f"{assistant_id} has no workflow")
         return f"{assistant_id} answers with {workflow['name']}, version {workflow['version']}"
 
     assistant = set_up_trial()

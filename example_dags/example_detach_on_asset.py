@@ -40,13 +40,8 @@ with DAG(
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
         with AitronosHook() as hook:
-            workflow = hook.request(
-                "POST",
-                "/v1/workflows",
-                json={"name": "Answers", "definition": DEFINITION, "external_id": "answers"},
-                # An upsert: sent twice, it still leaves one workflow.
-                idempotent=True,
-            )
+            # With an external_id it is an upsert: a retry still leaves one workflow.
+            workflow = hook.create_workflow(name="Answers", definition=DEFINITION, external_id="answers")
         yield Metadata(
             ANSWERS,
             {

@@ -97,6 +97,7 @@ DAG_CHECKS = (
         answer="Approve",
         tasks={
             "look": TaskCheck(ANY),
+            "is_linked": TaskCheck(True),
             "approve": TaskCheck(ANY),
             "detach": _detached("billing01"),
         },
@@ -108,10 +109,22 @@ DAG_CHECKS = (
         answer="Reject",
         tasks={
             "look": TaskCheck(ANY),
+            "is_linked": TaskCheck(True),
             "approve": TaskCheck(),
             "detach": TaskCheck(state="skipped", tries=0),
         },
         kept=("asst_onboarding01",),
+    ),
+    DagCheck(
+        "example_detach_after_approval",
+        # Has no workflow, so nobody is asked.
+        conf={"assistant_id": "asst_idle01"},
+        tasks={
+            "look": TaskCheck({"assistant_id": "asst_idle01", "workflow_id": None, "workflow": None}),
+            "is_linked": TaskCheck(False),
+            "approve": TaskCheck(state="skipped", tries=0),
+            "detach": TaskCheck(state="skipped", tries=0),
+        },
     ),
     DagCheck(
         "example_detach_on_asset",

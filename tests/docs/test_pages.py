@@ -96,6 +96,7 @@ def test_the_repair_after_a_wrong_detach_works(monkeypatch: pytest.MonkeyPatch) 
         sandbox.store.detach("asst_support01")
         for block in blocks_of(page):
             exec(compile(block.code, str(page), "exec"), names)
+        assert "flow_support01" in dict(names["unlinked"])
         new = names["promoted"]["assistant_id"]
         assert new != "asst_support01"
         assert sandbox.store.get_linked_workflow(new).id == "flow_support01"
