@@ -109,6 +109,7 @@ class _Call:
         self._attempts = 0
         self._reported = 0
         self._ambiguous = operation.ambiguous
+        self._is_sent = operation.ambiguous
         self._announced: str | None = None
 
     def run(self) -> Any:
@@ -162,18 +163,28 @@ class _Call:
         if ready is not None and ready != self._announced:
             self._announced = ready
             self._client.log.info("%s", ready)
-        self._operation.sending()
+        if self._operation.sending():
+            ready = self._operation.prepare(self._run_once, ambiguous=self._ambiguous)
+            if isinstance(ready, Done | Failure):
+                return ready
+        return self._send()
+
+    def _send(self) -> _Answer:
+        self._is_sent = True
         outcome = self._exchange(self._operation.request, self._operation.expected)
         if not isinstance(outcome, Failure):
             return outcome
         if not self._operation.idempotent and outcome.maybe_done:
             return self._unsafe_to_repeat(outcome)
+        if not outcome.maybe_done and not self._ambiguous:
+            self._operation.refused()
         # Of the last failure the operation itself judges; the flag speaks of the ones before it.
         if outcome.transient:
             self._ambiguous = self._ambiguous or outcome.maybe_done
         return outcome
 
     def _exchange(self, request: Request, expected: Expected) -> dict[str, Any] | Failure:
+        self._client.last_request_id = None
         reply = self._client.transport.send(request, self._deadline)
         if isinstance(reply, Failure):
             return reply
@@ -201,7 +212,7 @@ class _Call:
 
     def _unsafe_to_repeat(self, failure: Failure) -> Failure:
         if issubclass(failure.error, AirflowFailException):
-            return failure
+            return replace(failure, advice=f"{failure.advice} {self._operation.look_first}".strip())
         return replace(
             failure,
             error=AitronosUnsafeToRepeatError,
@@ -213,8 +224,17 @@ class _Call:
     def _stopped(self, outcome: Done | Failure) -> Failure:
         """Return the end of a call whose task was told to stop: never a success."""
         if isinstance(outcome, Done):
-            # The task will not return this value, so the log is the only place that keeps it.
-            return told_to_stop(f"but the answer still came: {outcome.summary}")
+            # The task will not return this value, so the log and the error are all that keep it.
+            answered = told_to_stop(f"but the answer still came: {outcome.summary}")
+            if not self._operation.idempotent:
+                # Airflow would send it once more with the next try.
+                answered = replace(
+                    answered,
+                    error=AitronosUnsafeToRepeatError,
+                    what=f"the task was told to stop, {answered.what}",
+                    advice="It was carried out: another run of the task does it once more.",
+                )
+            return replace(answered, maybe_done=self._is_sent, settles=True, facts=outcome.facts)
         if issubclass(outcome.error, AirflowFailException | AitronosCancelledError):
             return outcome
         stopped = told_to_stop(outcome.what)
@@ -230,9 +250,14 @@ class _Call:
             self._client.log.warning("%s", attempt_line(self._facts(), failure, wait))
 
     def _error(self, failure: Failure) -> AitronosError:
+        # A reply that was good as such, but not for this call, has no envelope to name it.
+        last = self._client.last_request_id
+        if last is not None and failure.facts.get("request_id") is None:
+            named = {"request_id": last, "trace_id": failure.facts.get("trace_id") or last}
+            failure = replace(failure, facts={**failure.facts, **named})
         text = error_text(self._facts(), failure)
         self._client.log.error("%s", text)
-        facts = {**self._operation.subject, **failure.facts}
+        facts = {**self._operation.facts(), **failure.facts}
         maybe_done = may_have_taken_effect(self._facts(), failure)
         return failure.error(text, **facts, attempts=self._attempts, maybe_done=maybe_done)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
-from airflow_aitronos.client.detach_rules import DetachOutcome, DetachRules, IfNotAttached
+from airflow_aitronos.client.detach_rules import DetachOutcome, DetachRules
 from airflow_aitronos.client.envelope import Expected
 from airflow_aitronos.client.ids import check_id
 from airflow_aitronos.client.links import (
@@ -18,12 +19,12 @@ from airflow_aitronos.client.links import (
     names_the_link,
 )
 from airflow_aitronos.client.operation import Done, Look, Operation, RunOnce
+from airflow_aitronos.client.options import IfNotAttached, check_options
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
 from airflow_aitronos.client.transport import Request
 from airflow_aitronos.client.workflows import Workflow, WorkflowSummary
 from airflow_aitronos.exceptions import (
-    AitronosInputError,
     AitronosOutcomeUnknownError,
     AitronosResponseError,
     AitronosWrongResourceError,
@@ -43,12 +44,16 @@ class Memory(Protocol):
     was_sent: bool
     workflow: WorkflowSummary | None
 
-    def keep(self, workflow: WorkflowSummary | None) -> None:
+    def keep(self, workflow: WorkflowSummary | None) -> bool:
         """
         Note that a DELETE is about to be sent.
 
         :param workflow: the one that is linked, None if that is not known.
+        :return: whether that has taken time.
         """
+
+    def refused(self) -> None:
+        """Note that no DELETE was carried out so far, in this call and before."""
 
 
 class CallMemory:
@@ -59,13 +64,18 @@ class CallMemory:
     def __init__(self) -> None:
         self.workflow: WorkflowSummary | None = None
 
-    def keep(self, workflow: WorkflowSummary | None) -> None:
+    def keep(self, workflow: WorkflowSummary | None) -> bool:
         """
         Note that a DELETE is about to be sent.
 
         :param workflow: the one that is linked, None if that is not known.
+        :return: False: that takes no time.
         """
         self.workflow = workflow
+        return False
+
+    def refused(self) -> None:
+        """Note that no DELETE was carried out: nothing outlives the call that could say otherwise."""
 
 
 def detach_operation(rules: DetachRules, memory: Memory | None = None) -> DetachOperation:
@@ -110,10 +120,11 @@ def check_operation(rules: DetachRules) -> CheckOperation:
 def check_rules(
     assistant_id: object,
     expected_workflow_id: object,
-    if_not_attached: IfNotAttached | None,
     *,
-    record: bool,
-    details: bool,
+    if_not_attached: IfNotAttached | None,
+    record_workflow: bool | None,
+    include_workflow_details: bool,
+    check_only: bool,
 ) -> DetachRules:
     """
     Return the rules of a detach, checked.
@@ -121,22 +132,26 @@ def check_rules(
     :param assistant_id: the assistant.
     :param expected_workflow_id: the only workflow to take off; None for any.
     :param if_not_attached: what it means that nothing is linked; None to leave that to the API.
-    :param record: whether the link is read before a DELETE.
-    :param details: whether the result tells more of the workflow than its id.
+    :param record_workflow: whether the link is read before a DELETE; None for "if the others need it".
+    :param include_workflow_details: whether the result tells more of the workflow than its id.
+    :param check_only: whether no DELETE is sent.
     :raises AitronosInputError: if an id cannot be sent, or an option has no legal value.
     """
+    check_options(
+        if_not_attached=if_not_attached,
+        record_workflow=record_workflow,
+        include_workflow_details=include_workflow_details,
+        check_only=check_only,
+    )
     assistant, expected = check_id("assistant_id", assistant_id), None
     if expected_workflow_id is not None:
         expected = check_id("expected_workflow_id", expected_workflow_id)
-    allowed = get_args(IfNotAttached)
-    if if_not_attached not in (None, *allowed):
-        raise AitronosInputError(f"Nothing was sent: if_not_attached must be one of {', '.join(allowed)}.")
     return DetachRules(
         assistant_id=assistant,
         expected_workflow_id=expected,
         if_not_attached=if_not_attached,
-        record=record,
-        details=details,
+        record=bool(record_workflow),
+        details=include_workflow_details,
     )
 
 
@@ -165,9 +180,19 @@ class DetachOperation(Operation):
         self.memory.workflow = to_detach
         return f"Detaching workflow {_shown(to_detach)} from assistant '{self.rules.assistant_id}'"
 
-    def sending(self) -> None:
+    def sending(self) -> bool:
         """Remember that a DELETE is sent, before it is."""
-        self.memory.keep(self.memory.workflow)
+        # What takes time is a call to Airflow's API server: a guard then has to look again.
+        return self.memory.keep(self.memory.workflow) and self.rules.expected_workflow_id is not None
+
+    def refused(self) -> None:
+        """Remember that no DELETE was carried out."""
+        self.memory.refused()
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return the assistant, and the workflow that was linked before, as far as that is known."""
+        known = self.memory.workflow
+        return self.subject if known is None else {**self.subject, "workflow_id": known["id"]}
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """Return the three documented fields, or the failure of a reply that is not about this assistant."""
@@ -186,7 +211,8 @@ class DetachOperation(Operation):
                 f"the answer speaks of assistant '{safe_text(answered, mask=mask, limit=130)}' "
                 f"(workflow '{safe_text(body.get('workflow_id'), mask=mask, limit=130)}')",
                 "Look at the workflows of both assistants, and tell the vendor.",
-                facts={"status_code": 200},
+                maybe_done=True,
+                facts={"status_code": 200, "workflow_id": optional_text(body.get("workflow_id"), mask=mask)},
             )
         return self._detached(body, ambiguous=ambiguous, mask=mask)
 
@@ -212,7 +238,10 @@ class DetachOperation(Operation):
             "none was named as detached"
         )
         notes = _notes(body, workflow_id, known, ambiguous=ambiguous, mask=mask)
-        return Done(outcome, "; ".join([summary, *notes]), warning=bool(notes))
+        if workflow_id is not None and (known is None or known["id"] != workflow_id):
+            self.memory.workflow = WorkflowSummary(id=workflow_id, name=None, version=None, external_id=None)
+        facts = {} if taken_off is None else {"workflow_id": taken_off}
+        return Done(outcome, "; ".join([summary, *notes]), warning=bool(notes), facts=facts)
 
     def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
         """
@@ -225,7 +254,8 @@ class DetachOperation(Operation):
         if ambiguous:
             return self._settle_lost_answer(failure, look=look, mask=mask)
         if self.rules.if_not_attached is not None and is_api_404(failure) and names_the_link(failure):
-            return self.rules.not_attached()
+            judged = self.rules.not_attached()
+            return replace(judged, facts=failure.facts) if isinstance(judged, Failure) else judged
         return failure
 
     def _settle_lost_answer(self, failure: Failure, *, look: Look, mask: Mask) -> Done | Failure:
@@ -245,7 +275,10 @@ class DetachOperation(Operation):
             )
         if linked := linked_in(found):
             shown = safe_text(linked[0], mask=mask, limit=130)
-            return self._unknown(f"{failure.what}, but the assistant has the workflow '{shown}'", failure)
+            return replace(
+                self._unknown(f"{failure.what}, but the assistant has the workflow '{shown}'", failure),
+                advice=f"Look whether '{shown}' is the one to detach: another detach takes it off.",
+            )
         return self.rules.taken_off_before(self.memory.workflow)
 
     def _unknown(self, what: str, failure: Failure) -> Failure:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from airflow_aitronos.client.operation import Done
+from airflow_aitronos.client.options import IfNotAttached
 from airflow_aitronos.client.reply import Failure
 from airflow_aitronos.client.workflows import Workflow, WorkflowSummary, summary_of
 from airflow_aitronos.exceptions import AitronosNotAttachedError, AitronosWorkflowMismatchError
-
-IfNotAttached = Literal["succeed", "skip", "fail"]
 
 
 class DetachResult(TypedDict):
@@ -133,7 +132,7 @@ class DetachRules:
             )
         return Done(
             DetachOutcome(self.result(None, message=message), was_attached=False),
-            f"Assistant '{self.assistant_id}' has no workflow linked now; none was named as detached",
+            f"Assistant '{self.assistant_id}' has no workflow linked; there was nothing to detach",
         )
 
     def wrong_one_taken_off(self, workflow_id: str, wanted: str) -> Failure:
@@ -148,6 +147,7 @@ class DetachRules:
             f"the API has detached workflow '{workflow_id}', not the expected '{wanted}': it was linked "
             "between the look and the detach",
             "No call links it again: see 'I detached the wrong one' in the documentation.",
+            maybe_done=True,
             settles=True,
             facts={"status_code": 200, "workflow_id": workflow_id, "expected_workflow_id": wanted},
         )

@@ -41,7 +41,10 @@ class LinkOperation(WorkflowOperation):
         if names_the_link(failure):
             return self._nothing_linked()
         found = look(f"/v1/assistants/{self.assistant_id}")
-        if isinstance(found, Failure) or found.get("id") != self.assistant_id or linked_in(found):
+        if isinstance(found, Failure):
+            # What keeps the look from telling may pass, unlike a 404.
+            return failure if found.facts.get("status_code") == 404 else found
+        if found.get("id") != self.assistant_id or linked_in(found):
             return failure
         return self._nothing_linked()
 

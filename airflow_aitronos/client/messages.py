@@ -94,8 +94,9 @@ def _sentences(facts: CallFacts, failure: Failure) -> Iterator[str]:
     else:
         lead = f"Could not {facts.intent} through connection '{facts.conn_id}'"
     yield f"{lead}: {what}{stop}"
-    if may_have_taken_effect(facts, failure):
-        which = "An earlier attempt" if facts.ambiguous else "It"
+    if may_have_taken_effect(facts, failure) and not failure.settles:
+        is_the_only_one = failure.maybe_done and facts.attempts == 1
+        which = "An earlier attempt" if facts.ambiguous and not is_the_only_one else "It"
         yield f"{which} may have taken effect all the same."
     if issubclass(failure.error, AirflowFailException):
         yield "Trying again cannot help."

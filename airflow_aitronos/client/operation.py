@@ -29,11 +29,13 @@ class Done:
     :param value: what the caller gets: plain JSON-ready data.
     :param summary: what happened, for the log.
     :param warning: whether a person should read the summary.
+    :param facts: ids that became known, for the error of a task that was told to stop meanwhile.
     """
 
     value: Any
     summary: str
     warning: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,20 @@ class Operation:
         """
         return None
 
-    def sending(self) -> None:
-        """Note that the request is about to be sent. Runs before each attempt, after :meth:`prepare`."""
+    def sending(self) -> bool:
+        """
+        Note that the request is about to be sent. Runs before each attempt, after :meth:`prepare`.
+
+        :return: whether that may have taken so long that :meth:`prepare` has to run once more.
+        """
+        return False
+
+    def refused(self) -> None:
+        """Note that nothing was carried out so far. Runs after an attempt that surely was not."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what is known of the call's subject, for an error."""
+        return self.subject
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, cast
 
 from airflow_aitronos.client.envelope import Expected
@@ -19,6 +19,12 @@ from airflow_aitronos.exceptions import (
 )
 
 CREATED = Expected(frozenset({200, 201}))
+
+_KINDS: dict[str, type] = {"definition": dict, "is_active": bool, "active_only": bool}
+"""Types of the fields of a body or a query that are no text ("Workflows" pages of the API reference)."""
+
+_CLOCKS_APART = 300.0
+"""Seconds that the server's clock and ours may be apart without a workflow being taken for an old one."""
 
 
 class Workflow(TypedDict):
@@ -90,8 +96,7 @@ class WorkflowOperation(Operation):
         workflow = read_workflow(body, self.workflow_id, mask=mask, maybe_done=self.request.method != "GET")
         if isinstance(workflow, Failure):
             return workflow
-        version = f", version {workflow['version']}" if workflow["version"] is not None else ""
-        return Done(dict(workflow), f"Done: {self.intent} (workflow '{workflow['id']}'{version})")
+        return Done(dict(workflow), f"Done: {self.intent} (workflow {_which(workflow)})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,9 +105,11 @@ class CreateOperation(WorkflowOperation):
     ``POST /v1/workflows``, which makes a workflow or updates the one with the same ``external_id``.
 
     :param shown: which workflow it is, for the log.
+    :param started: when the call was made, in Unix seconds.
     """
 
     shown: str
+    started: float
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """Return the documented fields and whether the workflow is new, or the failure of another reply."""
@@ -110,11 +117,12 @@ class CreateOperation(WorkflowOperation):
         if isinstance(workflow, Failure):
             return workflow
         # Without an external_id there is nothing that could be updated, and nothing is sent twice.
-        created = _is_new(workflow, ambiguous=ambiguous) if self.idempotent else True
+        created = _is_new(workflow, ambiguous=ambiguous, since=self.started) if self.idempotent else True
         did = {True: "Created", False: "Updated", None: "Created or updated"}[created]
-        version = f", version {workflow['version']}" if workflow["version"] is not None else ""
         return Done(
-            {**workflow, "created": created}, f"{did} workflow {self.shown}: '{workflow['id']}'{version}"
+            {**workflow, "created": created},
+            f"{did} workflow {self.shown}: {_which(workflow)}",
+            facts={"workflow_id": safe_text(workflow["id"], limit=130)},
         )
 
 
@@ -135,13 +143,16 @@ class PromoteOperation(Operation):
             return _nonsense("the answer names no assistant", maybe_done=True)
         answered = body.get("workflow_id", self.workflow_id)
         if answered != self.workflow_id:
-            return _wrong("workflow", answered, self.workflow_id, mask, maybe_done=True)
+            wrong = _wrong("workflow", answered, self.workflow_id, mask, maybe_done=True)
+            what = f"{wrong.what}, and names assistant '{assistant_id}'"
+            return replace(wrong, what=what, facts={"assistant_id": assistant_id})
         result = PromoteResult(
             assistant_id=assistant_id,
             workflow_id=self.workflow_id,
             message=optional_text(body.get("message"), mask=mask),
         )
-        return Done(dict(result), f"Promoted workflow '{self.workflow_id}' to assistant '{assistant_id}'")
+        summary = f"Promoted workflow '{self.workflow_id}' to assistant '{assistant_id}'"
+        return Done(dict(result), summary, facts={"assistant_id": assistant_id})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,35 +193,32 @@ def get_workflow(workflow_id: object) -> WorkflowOperation:
     )
 
 
-def create_workflow(fields: Mapping[str, Any]) -> CreateOperation:
+def create_workflow(fields: Mapping[str, Any], *, now: float) -> CreateOperation:
     """
     Return the operation that makes a workflow, or updates the one with the same ``external_id``.
 
     :param fields: of the body; None stands for "not given".
+    :param now: the wall clock, in Unix seconds.
     :raises AitronosInputError: if a field has no legal value.
     """
-    body = _body(fields)
-    name, external_id = _text(body, "name"), body.get("external_id")
-    if not name:
-        raise AitronosInputError("Nothing was sent: a workflow needs a name.")
-    if not isinstance(body.get("definition"), dict):
-        raise AitronosInputError("Nothing was sent: definition must be a dict, the graph of the workflow.")
-    if external_id is not None and is_nothing(_text(body, "external_id")):
-        raise AitronosInputError(
-            "Nothing was sent: external_id must be left out or be a text other than '' and 'None'. Did an "
-            "upstream XCom or variable return nothing?"
-        )
-    shown = f"'{safe_text(name, limit=100)}'"
+    body = _checked(fields)
+    name, external_id = body.get("name"), body.get("external_id")
+    if name is None:
+        raise _refusal("a workflow needs a name.")
+    if "definition" not in body:
+        raise _refusal("a workflow needs a definition.")
+    which = shown(name)
     if external_id is not None:
-        shown += f" (external_id '{safe_text(external_id, limit=100)}')"
+        which += f" (external_id {shown(external_id)})"
     return CreateOperation(
         request=Request("POST", "/v1/workflows", json=body),
-        intent=f"create or update workflow {shown}",
+        intent=f"create or update workflow {which}",
         # The API finds a workflow by its external_id; without one, sent twice makes two.
         idempotent=external_id is not None,
         expected=CREATED,
-        look_first=f"List the workflows and look for the name {shown}: if it is there, it was created.",
-        shown=shown,
+        look_first=look_before_creating(which),
+        shown=which,
+        started=now,
     )
 
 
@@ -223,9 +231,9 @@ def update_workflow(workflow_id: object, fields: Mapping[str, Any]) -> WorkflowO
     :raises AitronosInputError: if it cannot be sent.
     """
     checked = check_id("workflow_id", workflow_id)
-    body = _body(fields)
+    body = _checked(fields)
     if not body:
-        raise AitronosInputError(f"Nothing was sent: no field of workflow '{checked}' is to be changed.")
+        raise _refusal(f"no field of workflow '{checked}' is to be changed.")
     path = expand_path("/v1/workflows/{workflow_id}", {"workflow_id": checked})
     return WorkflowOperation(
         request=Request("PATCH", path, json=body),
@@ -249,7 +257,7 @@ def promote_workflow(workflow_id: object, fields: Mapping[str, Any]) -> PromoteO
     checked = check_id("workflow_id", workflow_id)
     path = expand_path("/v1/workflows/{workflow_id}/promote-to-assistant", {"workflow_id": checked})
     return PromoteOperation(
-        request=Request("POST", path, json=_body(fields)),
+        request=Request("POST", path, json=_checked(fields)),
         intent=f"promote workflow '{checked}' to an assistant",
         idempotent=False,
         expected=CREATED,
@@ -257,6 +265,24 @@ def promote_workflow(workflow_id: object, fields: Mapping[str, Any]) -> PromoteO
         subject={"workflow_id": checked},
         workflow_id=checked,
     )
+
+
+def shown(name: object) -> str:
+    """
+    Return a name in quotes, as safe text.
+
+    :param name: unchecked.
+    """
+    return f"'{safe_text(name, limit=100)}'"
+
+
+def look_before_creating(which: str) -> str:
+    """
+    Return what to look at before a workflow is created once more.
+
+    :param which: workflow, in quotes.
+    """
+    return f"List the workflows and look for the name {which}: if it is there, it was created."
 
 
 def look_before_promoting(workflow_id: str) -> str:
@@ -278,7 +304,7 @@ def list_workflows(filters: Mapping[str, Any], *, limit: int, offset: int) -> Pa
     """
     query = {
         name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in _body(filters).items()
+        for name, value in _checked(filters).items()
     }
     return PageOperation(
         request=Request("GET", "/v1/workflows", params={**query, "limit": limit, "offset": offset}),
@@ -335,34 +361,57 @@ def link_of(assistant_id: str, workflow: Workflow | None) -> AssistantWorkflow:
     )
 
 
-def _is_new(workflow: Workflow, *, ambiguous: bool) -> bool | None:
+def _which(workflow: Workflow) -> str:
+    """Return a workflow's id and version, as safe text."""
+    summary = summary_of(workflow)
+    version = f", version {summary['version']}" if summary["version"] is not None else ""
+    return f"'{summary['id']}'{version}"
+
+
+def _is_new(workflow: Workflow, *, ambiguous: bool, since: float) -> bool | None:
     """
     Tell whether an upsert made the workflow, None for "no telling".
 
-    The vendor does not document how versions count.
+    The vendor does not document how versions count: an update that changes nothing may leave the first one.
 
     :param workflow: that the API answered with.
     :param ambiguous: whether an earlier attempt may have made it.
+    :param since: when the call was made, in Unix seconds.
     """
-    version = workflow["version"]
+    version, created_at = workflow["version"], workflow["created_at"]
     if isinstance(version, bool) or not isinstance(version, int):
         return None
-    if (
-        version == 1
-        and workflow["created_at"] is not None
-        and workflow["created_at"] == workflow["updated_at"]
-    ):
-        return True
-    return False if version > 1 and not ambiguous else None
+    if version > 1:
+        return None if ambiguous else False
+    if version < 1 or isinstance(created_at, bool) or not isinstance(created_at, int | float):
+        return None
+    is_fresh = created_at >= since - _CLOCKS_APART and created_at == workflow["updated_at"]
+    return True if is_fresh else None
 
 
-def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the fields that were given, each of the type that the API documents.
+
+    :param fields: by name; None stands for "not given".
+    :raises AitronosInputError: if one is of another type, or is what templates make of a missing value.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name, value in given.items():
+        kind = _KINDS.get(name, str)
+        if not isinstance(value, kind):
+            raise _refusal(f"{name} must be of type {kind.__name__}, not {type(value).__name__}.")
+        # An empty description takes one away; nothing else can be empty.
+        if isinstance(value, str) and is_nothing(value) and (name != "description" or value.strip()):
+            raise _refusal(
+                f"{name} is '{safe_text(value, limit=60)}'. Did an upstream XCom or variable return nothing? "
+                "Leave it out if it is not wanted."
+            )
+    return given
 
 
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    return value if isinstance(value, str) and value.strip() else None
+def _refusal(why: str) -> AitronosInputError:
+    return AitronosInputError(f"Nothing was sent: {why} Trying again cannot help.")
 
 
 def _nonsense(what: str, *, maybe_done: bool = False) -> Failure:

@@ -17,6 +17,7 @@ from airflow_aitronos.client.clock import Clock, SystemClock
 from airflow_aitronos.client.detach import check_operation, check_rules, detach_operation
 from airflow_aitronos.client.key_check import KeyValidation, check_key, validate_key
 from airflow_aitronos.client.operation import generic_operation
+from airflow_aitronos.client.options import IfNotAttached
 from airflow_aitronos.client.pages import check_page_size, read_pages
 from airflow_aitronos.client.settings import Settings, load_settings
 from airflow_aitronos.exceptions import AitronosConfigurationError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_aitronos.client.detach import Memory
-    from airflow_aitronos.client.detach_rules import DetachOutcome, DetachResult, IfNotAttached
+    from airflow_aitronos.client.detach_rules import DetachOutcome, DetachResult
     from airflow_aitronos.client.workflows import DeployedWorkflow, PromoteResult, Workflow
 
 TEST_TIMEOUT = 10.0
@@ -186,14 +187,14 @@ class AitronosHook(BaseHook):
         Take the workflow off an assistant; the workflow itself is not deleted, and there is no undo.
 
         :param assistant_id: the assistant.
-        :param expected_workflow_id: detach only this one; the link is read before every DELETE.
+        :param expected_workflow_id: detach only this one, reading the link before every DELETE. None for no
+            guard: see that an upstream task has not returned it by chance.
         :param if_not_attached: ``succeed``, ``skip`` or ``fail``; None: a 200 is good, a 404 is an error.
         :param record_workflow: read the link before every DELETE, log it, return its id whatever comes.
         :param include_workflow_details: read the link, and return ``workflow`` too.
         :param check_only: read the link, and send no DELETE.
-        :param memory: of DELETEs that were sent before this call; for operators.
-        :return: ``assistant_id``, ``workflow_id``, ``message`` and, with details, ``workflow``: see
-            :class:`~airflow_aitronos.client.detach_rules.DetachResult`.
+        :param memory: of DELETEs that were sent before; for operators.
+        :return: :class:`~airflow_aitronos.client.detach_rules.DetachResult`.
         :raises AitronosWorkflowMismatchError: if another workflow is linked than the expected one.
         :raises AitronosNotAttachedError: if nothing is linked, and that is to ``fail``.
         :raises airflow.exceptions.AirflowSkipException: if nothing is linked, and that is to ``skip``.
@@ -202,9 +203,10 @@ class AitronosHook(BaseHook):
         rules = check_rules(
             assistant_id,
             expected_workflow_id,
-            if_not_attached,
-            record=bool(record_workflow),
-            details=include_workflow_details,
+            if_not_attached=if_not_attached,
+            record_workflow=record_workflow,
+            include_workflow_details=include_workflow_details,
+            check_only=check_only,
         )
         operation = check_operation(rules) if check_only else detach_operation(rules, memory)
         outcome: DetachOutcome = self._client.call(operation)
@@ -284,7 +286,7 @@ class AitronosHook(BaseHook):
             "description": description,
             "external_id": external_id,
         }
-        operation = workflows.create_workflow(fields)
+        operation = workflows.create_workflow(fields, now=self.clock.time())
         return cast("DeployedWorkflow", self._client.call(operation))
 
     def update_workflow(

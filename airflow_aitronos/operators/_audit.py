@@ -59,6 +59,8 @@ class Audit:
                 "error": type(error).__name__,
                 "maybe_done": error.maybe_done,
             }
+            if error.trace_id is None:
+                error.trace_id = trace_id
             self._tell(error)
         elif error is not None and not isinstance(error, AirflowRescheduleException):
             end["error"] = type(error).__name__
@@ -83,7 +85,10 @@ def _outcome(error: BaseException | None) -> str:
         return error.outcome
     if isinstance(error, AirflowRescheduleException):
         return "rescheduled"
-    return "skipped" if isinstance(error, AirflowSkipException) else "interrupted"
+    if isinstance(error, AirflowSkipException):
+        return "skipped"
+    # Airflow's timeouts and the death of a process are no Exception; its other errors are.
+    return "failed" if isinstance(error, Exception) else "interrupted"
 
 
 def _shown(value: object) -> object:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, BaseOperator
+from airflow.sdk import AssetAlias, BaseOperator
 
 from airflow_aitronos.operators._audit import Audit
 
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_aitronos.hooks.aitronos import AitronosHook
+    from airflow_aitronos.retry_policy import AitronosRetryPolicy
+
+
+@cache  # an import that fails is tried anew each time, and a DAG may have many operators
+def _retry_policy() -> type[AitronosRetryPolicy] | None:
+    """Return the class of the retry policy, None below Airflow 3.3."""
+    try:
+        from airflow_aitronos.retry_policy import AitronosRetryPolicy
+    except ImportError:
+        return None
+    return AitronosRetryPolicy
 
 
 class AitronosOperator(BaseOperator):
@@ -41,18 +53,11 @@ class AitronosOperator(BaseOperator):
         self.max_attempts = max_attempts
         self.total_timeout = total_timeout
         # Not through kwargs: what is set there is lost when a mapped task is expanded.
-        if getattr(self, "retry_policy", None) is None:
-            self._set_retry_policy()
+        if getattr(self, "retry_policy", None) is None and (policy := _retry_policy()) is not None:
+            self.retry_policy = policy()
         self._hook: AitronosHook | None = None
         self._is_killed = False
         self._last_request_id: str | None = None
-
-    def _set_retry_policy(self) -> None:
-        try:
-            from airflow_aitronos.retry_policy import AitronosRetryPolicy
-        except ImportError:  # Airflow 3.1 and 3.2
-            return
-        self.retry_policy = AitronosRetryPolicy()
 
     @contextmanager
     def _this_try(self, context: Context, **facts: Any) -> Iterator[tuple[AitronosHook, Audit]]:
@@ -73,7 +78,8 @@ class AitronosOperator(BaseOperator):
         :param context: of the task instance.
         :param facts: what the try is about.
         """
-        audit = Audit(self.log, context, {"conn_id": self.aitronos_conn_id, **facts})
+        about = {"operator": type(self).__name__, "conn_id": self.aitronos_conn_id, **facts}
+        audit = Audit(self.log, context, about)
         audit.started()
         try:
             yield audit
@@ -110,7 +116,7 @@ class AitronosOperator(BaseOperator):
         :param facts: by name, such as ``workflow_id``.
         """
         for outlet in self.outlets:
-            if isinstance(outlet, Asset):
+            if not isinstance(outlet, AssetAlias):
                 context["outlet_events"][outlet].extra.update(facts)
 
     def on_kill(self) -> None:

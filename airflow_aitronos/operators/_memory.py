@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from airflow_aitronos._compat import AirflowSkipException
-from airflow_aitronos.exceptions import AitronosCancelledError, AitronosError
+from airflow_aitronos.exceptions import (
+    AitronosCancelledError,
+    AitronosError,
+    AitronosUnsafeToRepeatError,
+    AitronosWorkflowMismatchError,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_aitronos.client.workflows import WorkflowSummary
 
 KEY = "aitronos_detach_sent"
+ONCE_KEY = "aitronos_call_sent"
 
 
 class TryMemory:
@@ -28,57 +36,133 @@ class TryMemory:
     :param subject: what the DELETE is about: a note about anything else does not count.
     """
 
-    def __init__(self, log: Log, context: Context, subject: dict[str, str]) -> None:
+    def __init__(self, log: Log, context: Context, subject: Mapping[str, str | None]) -> None:
         self._log = log
         self._store: Any = context.get("task_state_store")
-        self._subject = subject
+        self._subject = dict(subject)
         self._kept: dict[str, Any] | None = None
+        self._may_be_there = False
         self.was_sent = False
         self.workflow: WorkflowSummary | None = None
 
     def __enter__(self) -> Self:
         """Recall what an earlier try has noted."""
-        noted = self._ask("read", "get", KEY)
+        answered, noted = self._ask("read", "get", KEY)
+        self._may_be_there = not answered or noted is not None
         if isinstance(noted, dict) and noted.get("subject") == self._subject:
             self._kept = noted
             self.was_sent = True
             self.workflow = _workflow_of(noted)
         return self
 
-    def keep(self, workflow: WorkflowSummary | None) -> None:
+    def keep(self, workflow: WorkflowSummary | None) -> bool:
         """
         Note that a DELETE is about to be sent.
 
         :param workflow: the one that is linked, None if that is not known.
+        :return: whether the store was asked, which may take seconds.
         """
         self.workflow = workflow
         note = {"subject": self._subject, "workflow": workflow or {}}
-        if note != self._kept:
+        if self._store is None or note == self._kept:
+            return False
+        answered, _ = self._ask("written", "set", KEY, note)
+        # What did not answer may have written all the same.
+        self._may_be_there = True
+        if answered:
             self._kept = note
-            self._ask("written", "set", KEY, note)
+        return True
+
+    def refused(self) -> None:
+        """Forget the note: no DELETE was carried out so far."""
+        self._forget()
 
     def __exit__(self, error_type: object, error: BaseException | None, traceback: object) -> None:
         """Forget the note if the outcome is known: a task that is cleared and run again starts clean."""
-        if self._kept is not None and _is_known(error):
-            self._ask("deleted", "delete", KEY)
+        if _is_known(error):
+            self._forget()
+        elif self._kept is not None:
+            # The answer to a task that was told to stop may have named the workflow.
+            self.keep(self.workflow)
 
-    def _ask(self, what: str, method: str, *arguments: Any) -> Any:
+    def _forget(self) -> None:
+        if self._may_be_there:
+            answered, _ = self._ask("deleted", "delete", KEY)
+            self._may_be_there = not answered
+            self._kept = None
+
+    def _ask(self, what: str, method: str, *arguments: Any) -> tuple[bool, Any]:
+        """Return whether the store answered, and what."""
         if self._store is None:
-            return None
+            return True, None
         try:
-            return getattr(self._store, method)(*arguments)
+            return True, getattr(self._store, method)(*arguments)
         except Exception as error:  # noqa: BLE001  # whatever a state backend raises
             self._log.warning(
                 "%s",
                 f"The note on a sent DELETE could not be {what} in Airflow's task state store "
-                f"({type(error).__name__}): a later try of this task may not know of it.",
+                f"({type(error).__name__}): a later try of this task may not know of it, or take it for new.",
             )
-            return None
+            return False, None
+
+
+@contextmanager
+def at_most_once(
+    log: Log, context: Context, *, intent: str, conn_id: str, look_first: str, workflow_id: str | None = None
+) -> Iterator[None]:
+    """
+    Stop if an earlier try may have sent a call that must not be repeated, and remember that this one may.
+
+    An earlier try that ended with an error of this package has said all there is to say; one that ended
+    without a word, since its worker died or a timeout of Airflow's ended it, leaves its note. The stop is
+    told once: whoever clears the task after it has looked. A store that does not answer keeps the call from
+    being sent.
+
+    :param log: gets a warning if the note could not be removed.
+    :param context: of the task instance; empty outside a task run.
+    :param intent: what the call is for, as in "could not …".
+    :param conn_id: id of the connection.
+    :param look_first: what to look at before the call is repeated by hand.
+    :param workflow_id: the workflow that the call is about.
+    :raises AitronosUnsafeToRepeatError: if there is a note.
+    """
+    store: Any = context.get("task_state_store")
+    if store is None:
+        yield
+        return
+    if store.get(ONCE_KEY) is not None:
+        _remove_mark(store, log)
+        raise AitronosUnsafeToRepeatError(
+            f"Could not {intent} through connection '{conn_id}': an earlier try of the task may have sent "
+            "the call, and ended without a word. It may have taken effect all the same. Trying again cannot "
+            f"help. {look_first} If it was not, clear the task. (no request was sent)",
+            maybe_done=True,
+            workflow_id=workflow_id,
+        )
+    store.set(ONCE_KEY, intent)
+    try:
+        yield
+    except AitronosError:
+        _remove_mark(store, log)
+        raise
+    _remove_mark(store, log)
+
+
+def _remove_mark(store: Any, log: Log) -> None:
+    """Remove the note; the call's end is known, and must not get lost over this."""
+    try:
+        store.delete(ONCE_KEY)
+    except Exception as error:  # noqa: BLE001  # whatever a state backend raises
+        log.warning(
+            "%s",
+            f"The note that the call was sent could not be removed ({type(error).__name__}): a later try of "
+            "this task will stop and ask to look first.",
+        )
 
 
 def _is_known(error: BaseException | None) -> bool:
     """Return whether the end of a try tells the outcome of what was sent, in this try and before."""
-    if error is None or isinstance(error, AirflowSkipException):
+    if error is None or isinstance(error, AirflowSkipException | AitronosWorkflowMismatchError):
         return True
     if not isinstance(error, AitronosError) or isinstance(error, AitronosCancelledError):
         return False

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_aitronos.exceptions import AitronosInputError
+from airflow_aitronos.client.options import check_options
 from airflow_aitronos.operators._base import AitronosOperator
+from airflow_aitronos.operators._given import NOT_GIVEN, check_not_lost, how_given
 from airflow_aitronos.operators._memory import TryMemory
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_aitronos.client.detach_rules import DetachResult, IfNotAttached
+    from airflow_aitronos.client.detach_rules import DetachResult
+    from airflow_aitronos.client.options import IfNotAttached
     from airflow_aitronos.client.workflows import AssistantWorkflow
-
-
-_NO_GUARD: Any = object()
-"""Tells a guard that was not asked for from one that turned out to be None."""
+    from airflow_aitronos.hooks.aitronos import AitronosHook
 
 
 class DetachAssistantWorkflowOperator(AitronosOperator):
@@ -56,7 +55,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         self,
         *,
         assistant_id: str,
-        expected_workflow_id: str | None = _NO_GUARD,
+        expected_workflow_id: str | None = NOT_GIVEN,
         if_not_attached: IfNotAttached = "succeed",
         record_workflow: bool | None = None,
         include_workflow_details: bool = False,
@@ -64,18 +63,19 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if if_not_attached not in ("succeed", "skip", "fail"):
-            raise AitronosInputError(
-                f"Task '{self.task_id}': if_not_attached must be 'succeed', 'skip' or 'fail'."
-            )
+        check_options(
+            if_not_attached=if_not_attached,
+            record_workflow=record_workflow,
+            include_workflow_details=include_workflow_details,
+            check_only=check_only,
+        )
         self.assistant_id = assistant_id
-        is_given = expected_workflow_id is not _NO_GUARD
-        self.expected_workflow_id = expected_workflow_id if is_given else None
+        self._guard_is = how_given(expected_workflow_id)
+        self.expected_workflow_id = None if expected_workflow_id is NOT_GIVEN else expected_workflow_id
         self.if_not_attached = if_not_attached
         self.record_workflow = record_workflow
         self.include_workflow_details = include_workflow_details
         self.check_only = check_only
-        self._guard_is = "left out" if not is_given else "None" if expected_workflow_id is None else "given"
 
     def execute(self, context: Context) -> DetachResult:
         """
@@ -90,14 +90,14 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         :raises airflow.exceptions.AirflowSkipException: if nothing is linked and it is ``skip``.
         :raises AitronosError: one of its subclasses for every other end but success.
         """
-        subject = {"assistant_id": str(self.assistant_id), "conn_id": self.aitronos_conn_id}
+        facts = {"check_only": True} if self.check_only else {}
         with (
-            self._this_try(context, assistant_id=self.assistant_id) as (hook, audit),
-            TryMemory(self.log, {} if self.check_only else context, subject) as memory,
+            self._this_try(context, assistant_id=self.assistant_id, **facts) as (hook, audit),
+            self._memory(hook, context) as memory,
         ):
             result = hook.detach_assistant_workflow(
                 self.assistant_id,
-                expected_workflow_id=self._guard(context),
+                expected_workflow_id=self.expected_workflow_id,
                 if_not_attached=self.if_not_attached,
                 record_workflow=self.record_workflow,
                 include_workflow_details=self.include_workflow_details,
@@ -105,31 +105,39 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
                 memory=memory,
             )
             audit.note(workflow_id=result["workflow_id"])
-        if not self.check_only:
-            self._tell_outlets(
-                context,
-                assistant_id=result["assistant_id"],
-                workflow_id=result["workflow_id"],
-                version=memory.workflow["version"] if memory.workflow is not None else None,
-            )
+        linked = memory.workflow
+        self._tell_outlets(
+            context,
+            assistant_id=result["assistant_id"],
+            workflow_id=result["workflow_id"],
+            version=linked["version"] if linked and linked["id"] == result["workflow_id"] else None,
+            **facts,
+        )
         return result
 
-    def _guard(self, context: Context) -> str | None:
+    def _memory(self, hook: AitronosHook, context: Context) -> TryMemory:
         """
-        Return the rendered ``expected_workflow_id``, None only if no guard was asked for.
+        Return what is known of earlier tries that were about the same, once it is known what that is.
 
-        Written down in a DAG, None says that none is wanted. A template that renders to it does not, nor does
-        a mapped task's value: there an upstream task may have found no workflow.
+        :param hook: whose connection says which API it was.
+        :param context: of the task instance.
+        :raises AitronosInputError: if an id cannot be sent. Told before the connection is looked for.
         """
-        is_mapped = getattr(context.get("ti"), "map_index", -1) >= 0
-        is_lost = self._guard_is == "given" or (self._guard_is == "None" and is_mapped)
-        if is_lost and self.expected_workflow_id is None:
-            raise AitronosInputError(
-                "Nothing was sent: expected_workflow_id rendered to nothing, and a detach without guard was "
-                "not asked for. Did an upstream XCom or variable return nothing? Leave the argument out for "
-                "a detach without guard. Trying again cannot help."
-            )
-        return self.expected_workflow_id
+        from airflow_aitronos.client.ids import check_id
+
+        check_not_lost(
+            "expected_workflow_id",
+            self.expected_workflow_id,
+            self._guard_is,
+            context,
+            without="a detach without guard",
+        )
+        subject = {"assistant_id": check_id("assistant_id", self.assistant_id)}
+        if self.expected_workflow_id is not None:
+            subject["expected_workflow_id"] = check_id("expected_workflow_id", self.expected_workflow_id)
+        if self.check_only:
+            return TryMemory(self.log, {}, subject)
+        return TryMemory(self.log, context, {**subject, "api": str(hook.settings.base_url)})
 
 
 class GetAssistantWorkflowOperator(AitronosOperator):

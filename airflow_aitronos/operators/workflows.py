@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_aitronos.exceptions import AitronosCancelledError, AitronosError, AitronosUnsafeToRepeatError
 from airflow_aitronos.operators._base import AitronosOperator
 from airflow_aitronos.operators._definition_file import definition_from
+from airflow_aitronos.operators._given import NOT_GIVEN, check_not_lost, how_given
+from airflow_aitronos.operators._memory import at_most_once
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_aitronos.client.call import Log
-    from airflow_aitronos.client.workflows import PromoteResult
+    from airflow_aitronos.client.workflows import DeployedWorkflow, PromoteResult
+    from airflow_aitronos.hooks.aitronos import AitronosHook
 
 
 class DeployWorkflowOperator(AitronosOperator):
@@ -21,7 +22,7 @@ class DeployWorkflowOperator(AitronosOperator):
     Create a workflow, or update the one with the same ``external_id``.
 
     Without ``external_id`` every run makes another workflow, and the call is not sent again once it may have
-    arrived.
+    arrived; from Airflow 3.3 on not by a later try of the task either, if the worker of this one dies.
 
     :param name: of the workflow. Templated.
     :param definition: its graph of nodes. Templated, every text in it; what comes from an XCom is not
@@ -30,7 +31,8 @@ class DeployWorkflowOperator(AitronosOperator):
     :param definition_path: a JSON file with the graph instead, readable on the worker. The path is templated,
         the content of the file is not.
     :param description: of the workflow. Templated.
-    :param external_id: your own id for it. Templated.
+    :param external_id: your own id for it; what renders to nothing is an error, not a workflow without one.
+        Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
     :param max_attempts: requests at most within one try of the task, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
@@ -55,15 +57,16 @@ class DeployWorkflowOperator(AitronosOperator):
         definition: dict[str, Any] | None = None,
         definition_path: str | None = None,
         description: str | None = None,
-        external_id: str | None = None,
+        external_id: str | None = NOT_GIVEN,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._external_id_is = how_given(external_id)
         self.name = name
         self.definition = definition
         self.definition_path = definition_path
         self.description = description
-        self.external_id = external_id
+        self.external_id = None if external_id is NOT_GIVEN else external_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
@@ -72,17 +75,23 @@ class DeployWorkflowOperator(AitronosOperator):
         :param context: of the task instance.
         :return: ``id`` (str), ``name`` (str or None), ``version`` (int or None), ``external_id`` (str or
             None) and ``created``: True if the call made the workflow, False if it updated it, None if the
-            answer leaves that open.
-        :raises AitronosError: one of its subclasses for every end but success.
+            answer leaves that open, or if an earlier try of the task may have made it.
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether the workflow was made, by this try or by
+            an earlier one, and there is no ``external_id``.
+        :raises AitronosError: one of its subclasses for every other end but success.
         """
         facts = {"workflow_name": self.name, "external_id": self.external_id}
         with self._this_try(context, **facts) as (hook, audit):
-            deployed = hook.create_workflow(
-                name=self.name,
-                definition=definition_from(self.definition, self.definition_path),
-                description=self.description,
-                external_id=self.external_id,
+            check_not_lost(
+                "external_id",
+                self.external_id,
+                self._external_id_is,
+                context,
+                without="a new workflow with every run",
             )
+            deployed = self._deploy(hook, context)
+            if deployed["created"] is False and getattr(context.get("ti"), "try_number", 1) > 1:
+                deployed["created"] = None
             audit.note(workflow_id=deployed["id"], version=deployed["version"], created=deployed["created"])
         self._tell_outlets(
             context,
@@ -93,6 +102,29 @@ class DeployWorkflowOperator(AitronosOperator):
         from airflow_aitronos.client.workflows import summary_of
 
         return {**summary_of(deployed), "created": deployed["created"]}
+
+    def _deploy(self, hook: AitronosHook, context: Context) -> DeployedWorkflow:
+        from airflow_aitronos.client.workflows import look_before_creating, shown
+
+        def call() -> DeployedWorkflow:
+            return hook.create_workflow(
+                name=self.name,
+                definition=definition_from(self.definition, self.definition_path),
+                description=self.description,
+                external_id=self.external_id,
+            )
+
+        if self.external_id is not None:
+            return call()
+        hook.get_conn()  # a connection that cannot be read is no call that may have been sent
+        with at_most_once(
+            self.log,
+            context,
+            intent=f"create workflow {shown(self.name)}",
+            conn_id=self.aitronos_conn_id,
+            look_first=look_before_creating(shown(self.name)),
+        ):
+            return call()
 
 
 class PromoteWorkflowToAssistantOperator(AitronosOperator):
@@ -149,87 +181,28 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
             by an earlier one.
         :raises AitronosError: one of its subclasses for every other end but success.
         """
-        memory = _SentMark(context, self.log)
+        from airflow_aitronos.client.ids import check_id
+        from airflow_aitronos.client.workflows import look_before_promoting
+
         with self._this_try(context, workflow_id=self.workflow_id) as (hook, audit):
-            self._stop_if_sent(memory)
-            try:
+            workflow_id = check_id("workflow_id", self.workflow_id)
+            hook.get_conn()  # a connection that cannot be read is no call that may have been sent
+            with at_most_once(
+                self.log,
+                context,
+                intent=f"promote workflow '{workflow_id}' to an assistant",
+                conn_id=self.aitronos_conn_id,
+                look_first=look_before_promoting(workflow_id),
+                workflow_id=workflow_id,
+            ):
                 result = hook.promote_workflow_to_assistant(
-                    self.workflow_id,
+                    workflow_id,
                     name=self.name,
                     description=self.description,
                     primary_node_id=self.primary_node_id,
                 )
-            except AitronosError as error:
-                # A try that was told to stop is followed by another one, whatever had been done by then.
-                if not (isinstance(error, AitronosCancelledError) and error.attempts):
-                    memory.remove()
-                raise
-            memory.remove()
             audit.note(assistant_id=result["assistant_id"])
         self._tell_outlets(
             context, assistant_id=result["assistant_id"], workflow_id=result["workflow_id"], version=None
         )
         return result
-
-    def _stop_if_sent(self, memory: _SentMark) -> None:
-        """
-        Stop if an earlier try may have made an assistant, and remember that this one may.
-
-        The stop is told once: whoever clears the task after it has looked.
-        """
-        from airflow_aitronos.client.ids import check_id
-        from airflow_aitronos.client.workflows import look_before_promoting
-
-        workflow_id = check_id("workflow_id", self.workflow_id)
-        if memory.is_there():
-            memory.remove()
-            raise AitronosUnsafeToRepeatError(
-                f"Could not promote workflow '{workflow_id}' to an assistant through connection "
-                f"'{self.aitronos_conn_id}': an earlier try of the task may have sent the call, and ended "
-                "without a word. It may have taken effect all the same. Trying again cannot help. "
-                f"{look_before_promoting(workflow_id)} If it was not, clear the task. (no request was sent)",
-                maybe_done=True,
-                workflow_id=workflow_id,
-            )
-        memory.put(workflow_id)
-
-
-class _SentMark:
-    """
-    A note that a call was sent, kept by Airflow 3.3 and later over the tries of a task; else nothing.
-
-    :param context: of the task instance.
-    :param log: told if a note could not be removed.
-    """
-
-    KEY = "aitronos_promotion_sent"
-
-    def __init__(self, context: Context, log: Log) -> None:
-        self._store: Any = context.get("task_state_store")
-        self._log = log
-
-    def is_there(self) -> bool:
-        """Return whether an earlier try left the note."""
-        return self._store is not None and self._store.get(self.KEY) is not None
-
-    def put(self, what: str) -> None:
-        """
-        Leave the note.
-
-        :param what: the call was about.
-        """
-        if self._store is not None:
-            self._store.set(self.KEY, what)
-
-    def remove(self) -> None:
-        """Remove the note; the call's end is known, and must not get lost over this."""
-        if self._store is None:
-            return
-        try:
-            self._store.delete(self.KEY)
-        except Exception as error:  # noqa: BLE001  # whatever the store's backend raises
-            self._log.warning(
-                "%s",
-                f"The note that the call was sent could not be removed ({type(error).__name__}): a later try "
-                "of this task will stop and ask to look first.",
-            )

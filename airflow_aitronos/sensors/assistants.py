@@ -100,7 +100,7 @@ class AssistantWorkflowSensor(AitronosOperator, BaseSensorOperator):
                 f"Nothing was sent: until is '{shown}'. Legal are 'linked' and 'unlinked'. Trying again "
                 "cannot help."
             )
-        if self.workflow_id == ANY:
+        if isinstance(self.workflow_id, str) and self.workflow_id.strip().lower() == ANY:
             return ANY
         wanted = check_id("workflow_id", self.workflow_id)
         if self.until == "unlinked":

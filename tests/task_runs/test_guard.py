@@ -107,13 +107,26 @@ def test_a_look_only_leaves_the_link(sandbox: Sandbox) -> None:
     assert sandbox.links[ASSISTANT] == FLOW
 
 
+def extras_of(dag: Any) -> list[dict[str, Any]]:
+    """Return what the asset events of a DAG tell."""
+    query = "SELECT extra FROM asset_event WHERE source_dag_id = :dag_id"
+    return [airflow_runs.decoded(row["extra"]) for row in airflow_runs.rows(query, dag_id=dag.dag_id)]
+
+
 def test_an_asset_event_tells_what_was_detached(sandbox: Sandbox) -> None:
     assert airflow_runs.run(detach_dags.detach_with_outlet)["detach"].state == "success"
-    query = "SELECT extra FROM asset_event WHERE source_dag_id = :dag_id"
-    (event,) = airflow_runs.rows(query, dag_id="detach_with_outlet")
-    extra = airflow_runs.decoded(event["extra"])
-    facts = {"assistant_id": ASSISTANT, "workflow_id": FLOW, "version": 1}
-    assert {name: extra[name] for name in facts} == facts
+    extras = extras_of(detach_dags.detach_with_outlet)
+    assert extras
+    for extra in extras:
+        facts = {"assistant_id": ASSISTANT, "workflow_id": FLOW, "version": 1}
+        assert {name: extra[name] for name in facts} == facts
+        assert "check_only" not in extra
+
+
+def test_an_asset_event_of_a_look_says_so(sandbox: Sandbox) -> None:
+    assert airflow_runs.run(detach_dags.detach_checked_with_outlet)["detach"].state == "success"
+    (extra,) = extras_of(detach_dags.detach_checked_with_outlet)
+    assert (extra["workflow_id"], extra["check_only"]) == (FLOW, True)
 
 
 def audit_lines(log: str) -> list[dict[str, Any]]:
@@ -132,7 +145,15 @@ def test_both_ends_of_a_try_are_audited(sandbox: Sandbox, capfd: pytest.CaptureF
     assert run_id.startswith("manual__")
     assert started | task | {"event": "started", "assistant_id": ASSISTANT} == started
     assert ended | task | {"event": "ended", "outcome": "done", "workflow_id": FLOW} == ended
+    assert ended["operator"] == "DetachAssistantWorkflowOperator"
+    assert "check_only" not in ended
     assert ended["trace_id"]
+
+
+def test_a_look_is_audited_as_a_look(sandbox: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    airflow_runs.run(detach_dags.detach_checked)
+    _, ended = audit_lines(capfd.readouterr().out)
+    assert (ended["check_only"], ended["workflow_id"]) == (True, FLOW)
 
 
 def test_the_exception_has_the_facts_and_a_failure_callback_finds_them(

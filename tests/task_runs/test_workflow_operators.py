@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_aitronos.exceptions import AitronosInputError, AitronosUnsafeToRepeatError
+from airflow_aitronos.client.transport import Transport
+from airflow_aitronos.exceptions import AitronosError, AitronosInputError, AitronosUnsafeToRepeatError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.workflows import (
     DeployWorkflowOperator,
@@ -21,6 +23,7 @@ from tests.support.airflow_versions import HAS_STORE
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Hang
 from tests.support.replies import http
+from tests.support.task_state_store import Store
 from tests.task_runs import airflow_runs
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import workflow_dags
@@ -232,37 +235,103 @@ def test_a_try_whose_end_is_known_is_forgotten(connect: SetConnection, first: by
     assert len(server.requests) == (2 if refused else 1)
 
 
-class Store(dict[str, Any]):
-    """What Airflow 3.3 keeps for a task over its tries."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
+def execute(operator: Any, store: Store) -> Any:
+    return operator.execute({"task_state_store": store})
 
 
-def test_the_stop_after_a_lost_try_is_told_once(aitronos_sandbox: Sandbox) -> None:
-    store: Any = Store()
-    operator = PromoteWorkflowToAssistantOperator(task_id="promote", workflow_id="flow_spare01")
-    before = len(aitronos_sandbox.links)
-    store.set("aitronos_promotion_sent", "flow_spare01")
-    with pytest.raises(AitronosUnsafeToRepeatError, match=r"Read workflow 'flow_spare01'.*clear the task"):
-        operator.execute({"task_state_store": store})
-    assert len(aitronos_sandbox.links) == before
-    operator.execute({"task_state_store": store})
-    assert len(aitronos_sandbox.links) == before + 1
+PROMOTE: dict[str, Any] = {"task_id": "promote", "workflow_id": "flow_spare01"}
+CREATE: dict[str, Any] = {"task_id": "create", "name": "Answers", "definition": {}}
+
+
+@pytest.mark.parametrize(
+    ("operator", "says"),
+    [
+        (PromoteWorkflowToAssistantOperator(**PROMOTE), "Could not promote workflow 'flow_spare01'"),
+        (DeployWorkflowOperator(**CREATE), "Could not create workflow 'Answers'"),
+    ],
+    ids=["promote", "create"],
+)
+def test_the_stop_after_a_lost_try_is_told_once(aitronos_sandbox: Sandbox, operator: Any, says: str) -> None:
+    store = Store()
+    with pytest.raises(Lost):
+        execute_until_lost(operator, store)
+    assert store != {}
+    before = len(aitronos_sandbox.requests)
+    with pytest.raises(AitronosUnsafeToRepeatError, match=rf"{says}.*clear the task") as caught:
+        execute(operator, store)
+    assert caught.value.maybe_done
+    assert len(aitronos_sandbox.requests) == before
+    execute(operator, store)
+    assert len(aitronos_sandbox.requests) == before + 1
+    assert store == {}
+
+
+class Lost(BaseException):
+    """The end of a process, as far as a task sees it."""
+
+
+def execute_until_lost(operator: Any, store: Store) -> None:
+    def lose(*arguments: Any) -> None:
+        raise Lost
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transport, "send", lose)
+        execute(operator, store)
+
+
+def test_a_workflow_with_an_external_id_may_be_deployed_by_every_try(aitronos_sandbox: Sandbox) -> None:
+    store = Store()
+    operator = DeployWorkflowOperator(**CREATE, external_id="answers")
+    with pytest.raises(Lost):
+        execute_until_lost(operator, store)
+    assert execute(operator, store)["external_id"] == "answers"
+    assert store.asked == []
+
+
+@pytest.mark.parametrize("broken", ["get", "set"])
+def test_a_store_that_is_down_keeps_the_call_from_being_sent(aitronos_sandbox: Sandbox, broken: str) -> None:
+    with pytest.raises(OSError, match=broken):
+        execute(PromoteWorkflowToAssistantOperator(**PROMOTE), Store(broken))
+    assert aitronos_sandbox.requests == []
+
+
+@pytest.mark.parametrize("status", [429, 503, 401])
+def test_an_end_that_is_told_leaves_no_note(aitronos_sandbox: Sandbox, status: int) -> None:
+    store = Store()
+    aitronos_sandbox.fail(status, retry_after=700, times=9)
+    with pytest.raises(AitronosError):
+        execute(PromoteWorkflowToAssistantOperator(**PROMOTE), store)
+    assert store == {}
+
+
+def test_a_connection_that_is_not_found_is_no_call_that_may_have_been_sent(aitronos_sandbox: Sandbox) -> None:
+    store = Store()
+    operator = PromoteWorkflowToAssistantOperator(**PROMOTE, aitronos_conn_id="nobody_has_it")
+    with pytest.raises(Exception, match="nobody_has_it"):
+        execute(operator, store)
     assert store == {}
 
 
 def test_an_assistant_that_was_made_is_not_lost_over_the_note(aitronos_sandbox: Sandbox) -> None:
-    class BrokenStore(Store):
-        def delete(self, key: str) -> None:
-            raise OSError(key)
+    operator = PromoteWorkflowToAssistantOperator(**PROMOTE)
+    assert execute(operator, Store("delete"))["workflow_id"] == "flow_spare01"
 
-    operator = PromoteWorkflowToAssistantOperator(task_id="promote", workflow_id="flow_spare01")
-    store: Any = BrokenStore()
-    assert operator.execute({"task_state_store": store})["workflow_id"] == "flow_spare01"
+
+@pytest.mark.parametrize("made", [None, "", "None"])
+def test_an_external_id_that_got_lost_makes_no_workflow(aitronos_sandbox: Sandbox, made: str | None) -> None:
+    operator = DeployWorkflowOperator(**CREATE, external_id="{{ ti.xcom_pull(task_ids='upstream') }}")
+    operator.external_id = made  # as it is rendered
+    with pytest.raises(AitronosInputError, match=r"external_id .*return nothing\?"):
+        operator.execute({})
+    assert aitronos_sandbox.requests == []
+
+
+def test_a_later_try_does_not_claim_to_know_who_made_the_workflow(aitronos_sandbox: Sandbox) -> None:
+    operator = DeployWorkflowOperator(**CREATE, external_id="answers")
+    context: Any = {"ti": SimpleNamespace(try_number=2)}
+    assert operator.execute({})["created"] is True
+    assert operator.execute({})["created"] is False
+    assert operator.execute(context)["created"] is None
 
 
 # Read
@@ -291,7 +360,7 @@ def test_the_workflow_of_an_assistant_is_read_in_short(aitronos_sandbox: Sandbox
     [
         ({}, "neither is given. Did an upstream XCom return nothing?"),
         ({"definition": {}, "definition_path": "x.json"}, "both are given"),
-        ({"definition": "{}"}, "definition must be a dict"),
+        ({"definition": "{}"}, "definition must be of type dict, not str"),
         ({"definition_path": 5}, "definition_path is of type int. Pass the path as a str."),
         ({"definition_path": "missing.json"}, "cannot be read (No such file or directory)"),
         ({"definition_path": "."}, "cannot be read (Is a directory)"),

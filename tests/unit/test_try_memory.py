@@ -6,36 +6,18 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.exceptions import AitronosCancelledError, AitronosError, AitronosServerError
+from airflow_aitronos.exceptions import (
+    AitronosCancelledError,
+    AitronosError,
+    AitronosServerError,
+    AitronosWorkflowMismatchError,
+)
 from airflow_aitronos.operators._memory import KEY, TryMemory
+from tests.support.task_state_store import Store
 from tests.unit.tools import ASSISTANT, CONN_ID, WORKFLOW, Lines
 
 SUBJECT = {"assistant_id": ASSISTANT, "conn_id": CONN_ID}
 SUMMARY: Any = {"id": WORKFLOW, "name": "Support", "version": 3, "external_id": None}
-
-
-class Store(dict[str, Any]):
-    """A task state store in memory, some of whose methods raise."""
-
-    def __init__(self, *broken: str) -> None:
-        super().__init__()
-        self.broken = broken
-
-    def _check(self, method: str) -> None:
-        if method in self.broken:
-            raise OSError(f"the backend of {method} is down, and its secret is s3cr3t")
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self._check("get")
-        return super().get(key, default)
-
-    def set(self, key: str, value: Any) -> None:
-        self._check("set")
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self._check("delete")
-        self.pop(key, None)
 
 
 def remember(store: Store | None, lines: Lines, subject: dict[str, str] = SUBJECT) -> TryMemory:
@@ -94,9 +76,10 @@ def test_a_note_that_makes_no_sense_does_no_harm(lines: Lines, note: Any) -> Non
         (AitronosCancelledError("", attempts=1), True),
         (AitronosServerError("", attempts=0), True),
         (AitronosError("", attempts=1), False),
+        (AitronosWorkflowMismatchError("", attempts=1, maybe_done=True), False),
         (RuntimeError(), True),
     ],
-    ids=["unknown", "cancelled", "nothing_sent", "known", "somebody_elses"],
+    ids=["unknown", "cancelled", "nothing_sent", "known", "another_one_taken_off", "somebody_elses"],
 )
 def test_a_note_stays_until_the_outcome_is_known(lines: Lines, error: Exception, is_kept: bool) -> None:
     store = Store()
@@ -104,6 +87,48 @@ def test_a_note_stays_until_the_outcome_is_known(lines: Lines, error: Exception,
     memory.keep(SUMMARY)
     memory.__exit__(type(error), error, None)
     assert (KEY in store) == is_kept
+
+
+def test_what_surely_was_refused_is_forgotten_at_once(lines: Lines) -> None:
+    store = Store()
+    with remember(store, lines) as memory:
+        assert memory.keep(SUMMARY)
+        memory.refused()
+        assert store == {}
+        assert memory.keep(SUMMARY), "the next attempt is noted again"
+        assert KEY in store
+
+
+def test_noting_the_same_again_takes_no_time(lines: Lines) -> None:
+    with remember(Store(), lines) as memory:
+        assert memory.keep(SUMMARY)
+        assert not memory.keep(SUMMARY)
+
+
+def test_what_could_not_be_written_is_written_by_the_next_attempt(lines: Lines) -> None:
+    store = Store("set")
+    with remember(store, lines) as memory:
+        assert memory.keep(SUMMARY)
+        store.broken.clear()
+        assert memory.keep(SUMMARY)
+        assert KEY in store
+
+
+def test_a_note_that_could_not_be_read_is_deleted_once_the_outcome_is_known(lines: Lines) -> None:
+    store = Store("get")
+    store[KEY] = {"subject": SUBJECT, "workflow": SUMMARY}
+    with remember(store, lines):
+        pass
+    assert store == {}
+
+
+def test_what_the_answer_to_a_stopped_task_named_is_noted(lines: Lines) -> None:
+    store = Store()
+    memory = remember(store, lines).__enter__()
+    memory.keep(None)
+    memory.workflow = SUMMARY
+    memory.__exit__(AitronosCancelledError, AitronosCancelledError("", attempts=1), None)
+    assert remember(store, lines).__enter__().workflow == SUMMARY
 
 
 def test_without_a_store_the_memory_ends_with_the_try(lines: Lines) -> None:

@@ -855,10 +855,10 @@ TWO_HUNDREDS = [
     WireCase(
         "H39",
         "200 for another assistant",
-        end=stop(AitronosWrongResourceError, "assistant", status_code=200),
+        end=stop(AitronosWrongResourceError, "assistant", maybe_done=True, status_code=200),
         variants={
             "other": answer(detached(assistant_id="asst_other"))
-            | {"end": stop(AitronosWrongResourceError, "asst_other", status_code=200)},
+            | {"end": stop(AitronosWrongResourceError, "asst_other", maybe_done=True, status_code=200)},
             "other-case": answer(detached(assistant_id=ASSISTANT.upper())),
             "prefix": answer(detached(assistant_id=ASSISTANT[:-1])),
             "number": answer(detached(assistant_id=5)),
@@ -896,7 +896,7 @@ TWO_HUNDREDS = [
             "message": answer(json.dumps(detached(message="~")).encode().replace(b"~", b"\xff"))
             | {"end": done(message="\ufffd")},
             "assistant": answer(json.dumps(detached(assistant_id="~")).encode().replace(b"~", b"\xc3"))
-            | {"end": stop(AitronosWrongResourceError, status_code=200)},
+            | {"end": stop(AitronosWrongResourceError, maybe_done=True, status_code=200)},
             # What encoding a header claims does not matter: JSON is UTF-8.
             "latin-1": vary(
                 replies=[
@@ -945,7 +945,7 @@ TWO_HUNDREDS = [
             "surrogate": answer(detached(message="a\ud800b")) | {"end": done(message="a\ufffdb")},
             "surrogate-pair": answer(detached(message="\U0001f600")) | {"end": done(message="\U0001f600")},
             "nul-in-assistant": answer(detached(assistant_id=f"{ASSISTANT}\x00"))
-            | {"end": stop(AitronosWrongResourceError, status_code=200)},
+            | {"end": stop(AitronosWrongResourceError, maybe_done=True, status_code=200)},
             # The name of a field of Airflow's own serialisation, as a value and as a key.
             "classname": answer(detached(__classname__="os.system", message="__classname__"))
             | {"end": done(message="__classname__")},

@@ -9,6 +9,7 @@ import pytest
 from airflow_aitronos._compat import AirflowSkipException
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
+    AitronosCancelledError,
     AitronosError,
     AitronosInputError,
     AitronosNetworkError,
@@ -22,8 +23,9 @@ from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply, Unread
-from tests.support.faults import Reset
+from tests.support.faults import Call, Reset
 from tests.support.replies import http
+from tests.support.task_state_store import Store
 from tests.wire.runner import check_error, check_json, connect
 from tests.wire.test_workflow_calls import FAULTS
 from tests.wire.wire_case import ASSISTANT, WORKFLOW, detached, envelope
@@ -169,7 +171,7 @@ def test_another_workflow_is_a_stop_that_names_both(
     assert WORKFLOW in str(caught.value)
     assert OTHER in str(caught.value)
     assert (caught.value.workflow_id, caught.value.expected_workflow_id) == (OTHER, WORKFLOW)
-    assert not caught.value.maybe_done
+    assert caught.value.maybe_done == (sent[-1] == DELETE)
     assert [one.method for one in server.requests] == sent
 
 
@@ -381,6 +383,161 @@ def sent_with(monkeypatch: pytest.MonkeyPatch, replies: list[Reply], extra: dict
         except AitronosError as error:
             check_error(error)
     return [one.method for one in server.requests]
+
+
+# A store that takes its time, and a task that is told to stop
+
+
+def detach_with(store: Store, **options: Any) -> Any:
+    operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT, **options)
+    context: Any = {"task_state_store": store}
+    return operator.execute(context)
+
+
+@pytest.mark.parametrize(
+    ("options", "replies", "sent"),
+    [
+        pytest.param(GUARD, [linked(), linked(), GOOD], [GET, GET, DELETE], id="once-more"),
+        pytest.param(
+            GUARD,
+            [linked(), linked(), Reset(), linked(), GOOD],
+            [GET, GET, DELETE, GET, DELETE],
+            id="only-if-something-was-written",
+        ),
+        pytest.param({"record_workflow": True}, [linked(), GOOD], [GET, DELETE], id="not-for-a-record"),
+    ],
+)
+def test_the_link_is_read_again_if_noting_it_took_time(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], replies: list[Reply], sent: list[str]
+) -> None:
+    store = Store()
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        assert detach_with(store, **options)["workflow_id"] == WORKFLOW
+    assert [one.method for one in server.requests] == sent
+    assert store == {}
+
+
+def test_what_is_linked_while_the_note_is_written_stays_linked(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    with FaultServer([linked(), linked(OTHER)]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosWorkflowMismatchError):
+            detach_with(store, **GUARD)
+    assert [one.method for one in server.requests] == [GET, GET]
+    assert store == {}
+
+
+def test_a_refused_delete_leaves_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ends the try then: nothing was taken off."""
+
+    class Ended(BaseException):
+        pass
+
+    class EndingClock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            raise Ended
+
+    store = Store()
+    monkeypatch.setattr(AitronosHook, "clock", EndingClock())
+    with FaultServer([envelope(429, "RATE_LIMIT_EXCEEDED")]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(Ended):
+            detach_with(store)
+    assert [one.method for one in server.requests] == [DELETE]
+    assert store == {}
+
+
+def test_an_answer_to_a_stopped_task_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT)
+    context: Any = {"task_state_store": store}
+    with FaultServer([[Call(operator.on_kill), GOOD], NAMELESS]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosCancelledError, match=f"Detached workflow '{WORKFLOW}'") as caught:
+            operator.execute(context)
+        check_error(caught.value)
+        assert (caught.value.maybe_done, caught.value.workflow_id) == (True, WORKFLOW)
+        # The next try finds nothing linked, and knows why.
+        assert detach_with(store, if_not_attached="fail")["workflow_id"] == WORKFLOW
+    assert store == {}
+
+
+def test_a_task_that_is_stopped_before_anything_was_sent_has_done_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    operator = DetachAssistantWorkflowOperator(
+        task_id="detach", assistant_id=ASSISTANT, expected_workflow_id=WORKFLOW
+    )
+    context: Any = {"task_state_store": store}
+    with FaultServer([[Call(operator.on_kill), linked()]]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosCancelledError) as caught:
+            operator.execute(context)
+    assert not caught.value.maybe_done
+    assert [one.method for one in server.requests] == [GET]
+    assert store == {}
+
+
+def test_a_look_only_neither_reads_nor_forgets_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    with FaultServer([Reset()] * 4) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosNetworkError):
+            detach_with(store)
+    noted = dict(store)
+    assert noted
+    with FaultServer([NONE]) as server:
+        connect(monkeypatch, server.url)
+        assert detach_with(store, check_only=True)["workflow_id"] is None
+    assert store == noted
+
+
+def test_a_skipped_task_leaves_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    with FaultServer([NAMELESS]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AirflowSkipException):
+            detach_with(store, if_not_attached="skip")
+    assert len(server.requests) == 1
+    assert store == {}
+
+
+def test_an_error_names_the_workflow_that_was_linked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([linked(), UNAVAILABLE] * 4) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosServerError) as caught:
+            detach(**GUARD)
+    assert (caught.value.workflow_id, caught.value.maybe_done) == (WORKFLOW, True)
+
+
+def test_an_error_has_the_trace_id_of_a_reply_without_an_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = http(200, detached(workflow_id=OTHER), headers=[("x-request-id", "req_7")])
+    with FaultServer([linked(), other]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosWorkflowMismatchError) as caught:
+            detach(**GUARD)
+    assert (caught.value.trace_id, caught.value.request_id) == ("req_7", "req_7")
+    assert "trace_id req_7" in str(caught.value)
+
+
+def test_nothing_linked_as_a_failure_keeps_what_the_api_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([envelope(404, "WORKFLOW_NOT_FOUND")]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosNotAttachedError) as caught:
+            detach(if_not_attached="fail")
+    assert (caught.value.status_code, caught.value.code) == (404, "WORKFLOW_NOT_FOUND")
+
+
+@pytest.mark.parametrize("name", ["check_only", "record_workflow", "include_workflow_details"])
+@pytest.mark.parametrize("value", ["False", "{{ params.only }}", 0, 1])
+def test_an_option_that_is_no_bool_is_refused(name: str, value: Any) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(AitronosInputError, match=name):
+        DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT, **options)
+    with AitronosHook() as hook, pytest.raises(AitronosInputError, match=name):
+        hook.detach_assistant_workflow(ASSISTANT, **options)
 
 
 # What the log tells

@@ -13,8 +13,10 @@ from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.exceptions import (
     AitronosError,
     AitronosInputError,
+    AitronosNetworkError,
     AitronosNotFoundError,
     AitronosResponseError,
+    AitronosServerError,
     AitronosUnsafeToRepeatError,
     AitronosWrongResourceError,
 )
@@ -22,7 +24,7 @@ from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
-from tests.support.faults import Close, Reset
+from tests.support.faults import Call, Close, Reset
 from tests.support.replies import http
 from tests.wire.http_cases import HTTP_CASES
 from tests.wire.network_cases import NETWORK_CASES
@@ -176,7 +178,6 @@ def test_nothing_linked_is_none(
                 "the-assistant-too": envelope(404, "RESOURCE_NOT_FOUND"),
                 "the-assistant-has-one": http(200, {"id": ASSISTANT, "workflow_id": WORKFLOW}),
                 "another-assistant": http(200, {"id": "asst_other", "workflow_id": None}),
-                "no-answer": Reset(),
             }.items()
         ),
     ],
@@ -187,6 +188,95 @@ def test_no_telling_is_no_none(hook: AitronosHook, monkeypatch: pytest.MonkeyPat
         with pytest.raises(AitronosNotFoundError):
             hook.get_assistant_workflow(ASSISTANT)
     assert len(server.requests) == len(replies)
+
+
+@pytest.mark.parametrize(
+    ("look", "error"),
+    [(Reset(), AitronosNetworkError), (envelope(503, "X"), AitronosServerError)],
+    ids=["no-answer", "unavailable"],
+)
+def test_a_look_that_may_succeed_later_makes_no_stop(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, look: Reply, error: type[AitronosError]
+) -> None:
+    with FaultServer([envelope(404, "RESOURCE_NOT_FOUND"), look]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(error, match="Trying again may help"):
+            hook.get_assistant_workflow(ASSISTANT)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("answer", [http(201, FOUND), http(200, {"assistant_id": "asst_new"})])
+@pytest.mark.parametrize("name", ["create", "promote", "update"])
+def test_a_call_that_was_carried_out_for_a_stopped_task_is_not_sent_by_its_next_try(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, name: str, answer: bytes
+) -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "create": lambda: hook.create_workflow(name="Answers", definition={}),
+        "promote": lambda: hook.promote_workflow_to_assistant(WORKFLOW),
+        "update": lambda: hook.update_workflow(WORKFLOW, name="Answers"),
+    }
+    with FaultServer([[Call(hook.cancel), answer]]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosUnsafeToRepeatError, match="Trying again cannot help") as caught:
+            calls[name]()
+    assert caught.value.maybe_done
+    assert len(server.requests) == 1
+
+
+def test_what_a_server_says_of_a_workflow_is_one_safe_line_in_the_log(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    odd = {"id": "flow_\x1b[1m\n::group::x" + "y" * 2000, "version": "3\n::endgroup::"}
+    with FaultServer([http(201, odd)]) as server:
+        connect(monkeypatch, server.url)
+        hook.create_workflow(name="Answers", definition={})
+    log = capfd.readouterr().out
+    assert "::group::" not in log
+    assert "::endgroup::" not in log
+    assert "y" * 600 not in log
+
+
+def test_a_promotion_of_another_workflow_names_the_assistant_that_it_made(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = http(201, {"assistant_id": "asst_new", "workflow_id": "flow_other"})
+    with FaultServer([answer]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosWrongResourceError, match="asst_new") as caught:
+            hook.promote_workflow_to_assistant(WORKFLOW)
+    assert (caught.value.assistant_id, caught.value.maybe_done) == ("asst_new", True)
+    assert f"Read workflow '{WORKFLOW}'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "None"},
+        {"name": 5},
+        {"definition": "{}"},
+        {"description": "null"},
+        {"external_id": " "},
+        {"external_id": "None"},
+    ],
+    ids=str,
+)
+def test_what_templates_make_of_nothing_is_not_sent(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
+) -> None:
+    with FaultServer([]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosInputError, match=r"^Nothing was sent: .*Trying again cannot help\.$"):
+            hook.create_workflow(**{"name": "Answers", "definition": {}, **fields})
+        with pytest.raises(AitronosInputError, match="Nothing was sent"):
+            hook.update_workflow(WORKFLOW, **fields)
+    assert server.connections == 0
+
+
+def test_an_empty_description_is_sent(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([http(200, FOUND)]) as server:
+        connect(monkeypatch, server.url)
+        hook.update_workflow(WORKFLOW, description="")
+    assert json.loads(server.requests[0].body) == {"description": ""}
 
 
 def test_a_workflow_has_the_documented_fields_and_no_others(
@@ -201,7 +291,9 @@ def test_a_workflow_has_the_documented_fields_and_no_others(
     assert len(workflow) == 13
 
 
-NEW = {**FOUND, "version": 1, "created_at": 5, "updated_at": 5}
+NOW = int(FakeClock().time())
+NEW = {**FOUND, "version": 1, "created_at": NOW, "updated_at": NOW}
+OLD = {**NEW, "created_at": NOW - 3600, "updated_at": NOW - 3600}
 
 
 @pytest.mark.parametrize(
@@ -211,8 +303,10 @@ NEW = {**FOUND, "version": 1, "created_at": 5, "updated_at": 5}
         pytest.param([http(201, NEW)], "x", True, id="first-version"),
         pytest.param([http(200, NEW)], "x", True, id="first-version-with-200"),
         pytest.param([Reset(), http(201, NEW)], "x", True, id="first-version-in-a-second-attempt"),
-        pytest.param([http(201, {**NEW, "updated_at": 6})], "x", None, id="first-version-changed"),
+        pytest.param([http(201, {**NEW, "updated_at": NOW + 1})], "x", None, id="first-version-changed"),
         pytest.param([http(201, {**FOUND, "version": 1})], "x", None, id="first-version-without-dates"),
+        pytest.param([http(200, OLD)], "x", None, id="first-version-that-was-there-before"),
+        pytest.param([http(200, {**NEW, "created_at": True})], "x", None, id="first-version-without-sense"),
         pytest.param([http(201, FOUND)], "x", False, id="later-version"),
         pytest.param([Reset(), http(201, FOUND)], "x", None, id="later-version-in-a-second-attempt"),
         pytest.param([http(429), http(201, FOUND)], "x", False, id="later-version-after-a-refusal"),
@@ -328,8 +422,8 @@ def test_an_update_of_nothing_is_not_sent(hook: AitronosHook) -> None:
 # Every fault of the matrix, for every call
 
 
-Call = Callable[[AitronosHook], Any]
-REPEATED: dict[str, Call] = {
+HookCall = Callable[[AitronosHook], Any]
+REPEATED: dict[str, HookCall] = {
     "validate_key": lambda hook: hook.validate_key(),
     "get_workflow": lambda hook: hook.get_workflow(WORKFLOW),
     "get_assistant_workflow": lambda hook: hook.get_assistant_workflow(ASSISTANT),
@@ -338,7 +432,7 @@ REPEATED: dict[str, Call] = {
         name="x", definition={}, external_id="x"
     ),
 }
-ONCE: dict[str, Call] = {
+ONCE: dict[str, HookCall] = {
     "create_workflow": lambda hook: hook.create_workflow(name="x", definition={}),
     "update_workflow": lambda hook: hook.update_workflow(WORKFLOW, name="x"),
     "promote_workflow_to_assistant": lambda hook: hook.promote_workflow_to_assistant(WORKFLOW),
@@ -385,7 +479,7 @@ def test_every_fault_ends_every_call_in_a_named_end(
             assert len(arrived) <= 1 + refused_for_now, name
 
 
-def end_of(call: Call, hook: AitronosHook) -> AitronosError | None:
+def end_of(call: HookCall, hook: AitronosHook) -> AitronosError | None:
     try:
         check_json(call(hook))
     except AitronosError as error:

@@ -46,9 +46,14 @@ detach_unless_none = one_detach(
 detach_expected = one_detach("detach_expected", expected_workflow_id=FLOW)
 detach_or_skip = one_detach("detach_or_skip", if_not_attached="skip")
 detach_checked = one_detach("detach_checked", check_only=True)
+RETIRED = Asset("retired_workflows")
 detach_with_outlet = one_detach(
-    "detach_with_outlet", record_workflow=True, outlets=[Asset("retired_workflows"), AssetAlias("any")]
+    "detach_with_outlet",
+    record_workflow=True,
+    outlets=[RETIRED, AssetAlias("any"), Asset.ref(name="retired_by_name")],
 )
+detach_checked_with_outlet = one_detach("detach_checked_with_outlet", check_only=True, outlets=[RETIRED])
+declare_by_name = DAG("declare_by_name", schedule=[Asset("retired_by_name")], start_date=START)
 detach_telling = one_detach("detach_telling", retries=0, on_failure_callback=callbacks.on_failure_tell)
 
 with DAG("detach_mapped_expected", schedule=None, start_date=START) as detach_mapped_expected:

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, BaseOperator, task
 from airflow.sdk.definitions.template import literal
 
-from airflow_aitronos.client.detach_rules import IfNotAttached
+from airflow_aitronos.client.options import IfNotAttached
 from airflow_aitronos.operators.assistants import (
     DetachAssistantWorkflowOperator,
     GetAssistantWorkflowOperator,

@@ -1,0 +1,38 @@
+"""A stand-in for what Airflow 3.3 keeps for a task over its tries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Store(dict[str, Any]):
+    """
+    A task state store in memory.
+
+    :param broken: methods that raise, as with a backend that is down.
+    """
+
+    def __init__(self, *broken: str) -> None:
+        super().__init__()
+        self.broken = set(broken)
+        self.asked: list[str] = []
+
+    def _ask(self, method: str) -> None:
+        self.asked.append(method)
+        if method in self.broken:
+            raise OSError(f"the backend of {method} is down, and its secret is s3cr3t")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return what is kept."""
+        self._ask("get")
+        return super().get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self._ask("set")
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self._ask("delete")
+        self.pop(key, None)
