@@ -44,6 +44,11 @@ GOOD: list[tuple[tuple[Any, ...], str]] = [
     (("gw/x//aitronos/v1/",), "https://gw/x/aitronos"),
     (("gw/v1",), "https://gw"),
     (("gw/V1",), "https://gw/V1"),
+    (("a" * 63 + ".x",), f"https://{'a' * 63}.x"),
+    (("a." * 126 + "x",), f"https://{'a.' * 126}x"),
+    (("api.x:1",), "https://api.x:1"),
+    (("api.x", 65535), "https://api.x:65535"),
+    (("api.x:65535",), "https://api.x:65535"),
 ]
 
 
@@ -77,7 +82,7 @@ BAD: list[tuple[tuple[Any, ...], str]] = [
     ((".x",), "Host"),
     (("-a.x",), "Host"),
     (("a" * 64 + ".x",), "Host"),
-    (("a." * 130 + "x",), "Host"),
+    (("a." * 126 + "xy",), "Host"),
     (("[::1",), "Host"),
     (("[::1]evil.com",), "Host"),
     (("[::1%25eth0]",), "Host"),

@@ -708,6 +708,18 @@ def test_unusable_ca_bundle(
     assert ("verify" if source in ("extra", "uri") else source) in text
 
 
+@pytest.mark.parametrize("source", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_path_out_of_the_environment_is_cut(
+    connect: SetConnection, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv(source, "/x" * 300)
+    with FaultServer(tls=tls_context(trustme.CA())) as server:
+        connect(host=server.url)
+        text = refused()
+    assert server.connections == 0
+    assert f"variable {source} names the CA bundle '{('/x' * 100)[:199]}…', which cannot be used" in text
+
+
 @pytest.mark.parametrize("source", ["extra", "REQUESTS_CA_BUNDLE"])
 def test_usable_ca_bundle(
     connect: SetConnection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str

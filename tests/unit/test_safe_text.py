@@ -23,6 +23,7 @@ from airflow_aitronos.client.safe_text import (
 from tests.unit.tools import KEY
 
 mask = ApiKeyAuth(KEY, "https://api.aitronos.com").mask
+SPLIT_KEY = f"{KEY[:5]}\x1b[0m{KEY[5:]}"
 MARKER = re.compile("::(end)?group::", re.IGNORECASE)
 
 
@@ -197,4 +198,8 @@ def test_shortened() -> None:
     assert shortened({str(number): number for number in range(100)}, items=2) == {"0": 0, "1": 1}
     assert shortened("x" * 1000) == "x" * 499 + "\u2026"
     assert shortened({"k\n": "v\n"}) == {"k\\n": "v\\n"}
+    assert shortened([[1, 2, 3], {"a": [1, 2, 3]}, 3], items=2) == [[1, 2], {"a": [1, 2]}]
+    assert shortened({"a": [[[[1]]]]}) == {"a": [[["\u2026"]]]}
+    assert len(shortened(list(range(100)))) == 20
+    assert shortened({SPLIT_KEY: [SPLIT_KEY, {"a": SPLIT_KEY}]}, mask=mask) == {"***": ["***", {"a": "***"}]}
     assert no_secrets("as it is") == "as it is"

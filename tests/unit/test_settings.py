@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,40 @@ LEGAL = {
 def test_a_wrong_value_is_told_the_legal_ones(name: str, value: Any) -> None:
     text = refusal(extra=extra_of(name, value))
     assert f"Extra key {name} must be {LEGAL[name]}" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seconds"),
+    [
+        ("connect_timeout", 0.001, 0.001),
+        ("read_timeout", " 0.5 ", 0.5),
+        ("total_timeout", 86_400, 86_400.0),
+        ("max_backoff", 0, 0.0),
+        ("max_retry_after", "86400", 86_400.0),
+    ],
+)
+def test_seconds(name: str, value: Any, seconds: float) -> None:
+    assert getattr(loaded(arguments={name: value}), name) == seconds
+    assert isinstance(getattr(loaded(arguments={name: value}), name), float)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("connect_timeout", 0),
+        ("connect_timeout", 0.0009),
+        ("total_timeout", 86_400.1),
+        ("max_backoff", -0.001),
+        ("max_backoff", True),
+        ("max_backoff", "1_0"),
+        ("max_backoff", "inf"),
+        ("max_backoff", math.nan),
+    ],
+)
+def test_seconds_that_are_none(name: str, value: Any) -> None:
+    with pytest.raises(AitronosConfigurationError) as caught:
+        loaded(arguments={name: value})
+    assert f"argument {name} must be {LEGAL[name]}, not {value!r}." in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +232,7 @@ def test_ca_bundles(tmp_path: Path) -> None:
     (tmp_path / "0a1b2c3d.0").write_bytes(good.read_bytes())
     assert check_ca_bundle(str(tmp_path)) is None
     assert check_ca_bundle(str(tmp_path / "missing.pem")) == "No such file or directory"
+    assert check_ca_bundle("nul\x00inside") == "ValueError"
     for path in (str(bad), "nul\x00inside"):
         problem = check_ca_bundle(path)
         assert problem

@@ -111,6 +111,32 @@ def test_a_request_is_not_sent_when_connecting_has_used_up_the_time(
             hook.request("POST", "/v1/workflows", json={"name": "x"})
     assert server.requests == []
     assert "may have taken effect" not in str(caught.value)
+    assert " If connecting takes that long, raise total_timeout. (" in str(caught.value)
+
+
+def test_a_name_that_is_unknown_is_looked_for_in_host_and_dns(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "in the words of the system")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    connect(monkeypatch, "https://many.test", max_attempts=1)
+    with pytest.raises(AitronosNetworkError) as caught:
+        hook.detach_assistant_workflow(ASSISTANT)
+    assert ": could not resolve the host name many.test; max_attempts is 1. Trying" in str(caught.value)
+    assert " Check Host of the connection, and DNS. (" in str(caught.value)
+
+
+def test_a_proxy_that_is_not_there_is_looked_for_in_the_environment(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
+    connect(monkeypatch, "https://many.test", max_attempts=1)
+    with pytest.raises(AitronosNetworkError) as caught:
+        hook.detach_assistant_workflow(ASSISTANT)
+    assert ": the proxy did not connect to many.test (Connection refused); max_att" in str(caught.value)
+    assert " Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY. (" in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
