@@ -32,7 +32,7 @@ LARGEST_SKEW = 60.0
 _EXAMPLE = '{"conn_type": "aitronos", "password": "your-api-key"}'
 _TLS_HINT = "If this port speaks TLS, write https:// in Host."
 _EXPORTABLE = re.compile(r"[A-Z0-9_]+")
-_WRONG_TIME = re.compile(r"expired|not yet valid")
+_WRONG_TIME = re.compile("expired|not yet")
 _NO_URI = ("'", '"', "[", "\ufeff")
 """What quotes kept around JSON, lost braces and a byte order mark begin with."""
 
