@@ -113,7 +113,8 @@ class Doctor:
         with _as_problem():
             self._client = self._hook.quick_client()
         settings = self._client.settings
-        return ". ".join([f"valid; the API is {settings.base_url}", *settings.warnings()])
+        warnings = "".join(f" {line}" for line in settings.warnings())
+        return f"valid; the API is {settings.base_url}" + (f".{warnings}" if warnings else "")
 
     def _resolve(self) -> str:
         from airflow_aitronos.exceptions import AitronosConfigurationError
