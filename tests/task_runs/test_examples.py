@@ -77,9 +77,16 @@ def test_a_teardown_that_fails_fails_the_run(aitronos_sandbox: Any) -> None:
 def test_the_assistants_of_events(extras: list[dict[str, Any]], retired: list[str]) -> None:
     dag = dags_of("example_detach_on_asset")["example_detach_on_asset"]
     (asset,) = dag.schedule
-    events = {asset: [SimpleNamespace(extra=extra) for extra in extras]}
+
+    class Events:
+        """By asset, which is no key of a dict on Airflow 3.1.0."""
+
+        def __getitem__(self, key: Any) -> list[Any]:
+            assert key == asset
+            return [SimpleNamespace(extra=extra) for extra in extras]
+
     old_assistants = dag.get_task("old_assistants").python_callable
-    assert old_assistants(triggering_asset_events=events) == retired
+    assert old_assistants(triggering_asset_events=Events()) == retired
 
 
 def test_detach_many(sandbox: SandboxServer) -> None:
