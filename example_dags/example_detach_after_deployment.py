@@ -1,4 +1,9 @@
-"""Deploy a workflow, promote it to a new assistant, and only then detach the workflows of the old ones."""
+"""
+Deploy a workflow, promote it to a new assistant, and only then detach the workflows of the old ones.
+
+Every run makes a new assistant, which is the old one of the next run: what ``promote`` returns here as
+``assistant_id`` belongs into the ``old_assistants`` of that run.
+"""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ with DAG(
         :param triggering_asset_events: by asset, from Airflow.
         """
         events = triggering_asset_events[ANSWERS]
-        return sorted({assistant for event in events for assistant in event.extra["old_assistants"]})
+        # An event that somebody makes by hand in Airflow carries nothing along.
+        return sorted({assistant for event in events for assistant in event.extra.get("old_assistants", [])})
 
     DetachAssistantWorkflowOperator.partial(
         task_id="detach", retries=2, retry_delay=timedelta(minutes=5)

@@ -18,6 +18,8 @@ with DAG(
     tags=["aitronos", "example"],
     doc_md=__doc__,
 ) as dag:
+    # Takes off whatever is linked. If somebody may link another workflow meanwhile, name the one you mean in
+    # expected_workflow_id: anything else is then left alone.
     detach = DetachAssistantWorkflowOperator(
         task_id="detach",
         assistant_id="{{ params.assistant_id }}",

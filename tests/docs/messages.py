@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent.parent / "airflow_aitronos"
-FOLDERS = ("client", "operators", "sensors")
+SOURCES = ("client/*.py", "hooks/*.py", "operators/*.py", "sensors/*.py", "doctor.py", "retry_policy.py")
 GAP = "…"
 """Stands for what a text is filled in with."""
 
@@ -43,7 +43,7 @@ def pieces(text: str) -> list[str]:
 
 
 def _texts() -> Iterator[tuple[str, str]]:
-    for path in sorted(path for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py")):
+    for path in sorted(path for source in SOURCES for path in PACKAGE.glob(source)):
         if path.stem not in SILENT:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             yield from ((path.stem, text) for text in _strings(tree))
@@ -59,6 +59,8 @@ def _strings(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, str):
             yield node.value
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "cast":
+        yield from _strings(node.args[1])  # the type, before it, is no text
     elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
         for child in ast.iter_child_nodes(node):
             yield from _strings(child)

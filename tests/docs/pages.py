@@ -80,9 +80,19 @@ def tables(text: str) -> list[list[list[str]]]:
     Return the rows of every table of a page, heads and rules aside.
 
     :param text: of the page.
+    :raises ValueError: if rows stand without a head, as after a blank line, or right below other text: they
+        are no table in the built page.
     """
     found = []
-    for lines in re.findall(r"(?:^\|.*\|$\n?)+", text, re.M):
-        rows = [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in lines.splitlines()]
+    for match in re.finditer(r"(?P<before>^.*\n)?(?P<rows>(?:^\|.*$\n?)+)", text, re.M):
+        rows = [
+            [cell.strip() for cell in row.strip().strip("|").split("|")] for row in match["rows"].splitlines()
+        ]
+        if (match["before"] or "").strip() not in ("", "<!-- matrix -->"):
+            raise ValueError(f"not a table of its own: {match[0]}")
+        if len(rows) < 2 or not all(re.fullmatch(":?-+:?", cell) for cell in rows[1]):
+            raise ValueError(f"rows without a head: {match['rows']}")
+        if odd := [row for row in rows if len(row) != len(rows[0])]:
+            raise ValueError(f"a row with more or fewer cells than its head: {odd}")
         found.append(rows[2:])
     return found

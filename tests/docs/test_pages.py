@@ -80,6 +80,26 @@ def test_the_readme_has_no_block_that_its_own_tests_would_miss() -> None:
     assert sorted(found) == sorted(blocks("bash") + blocks("python"))
 
 
+@pytest.mark.parametrize("page", [README, *pages()], ids=lambda page: page.stem)
+def test_every_row_is_in_a_table(page: Path) -> None:
+    tables(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| 3 | 4 |\n| 5 | 6 |\n",
+        "| a | b |\n| --- | --- |\n| 1 | 2 |\n\n| 3 | 4 |\n",
+        "text\n| a | b |\n| --- | --- |\n| 1 | 2 |\n",
+        "| a | b |\n| --- | --- |\n| 1 |\n",
+    ],
+    ids=["blank line", "one row", "below text", "a cell less"],
+)
+def test_rows_that_are_no_table_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a table|without a head|fewer cells"):
+        tables(text)
+
+
 def test_no_fence_is_without_a_language() -> None:
     """A block without one could be code that nobody runs."""
     for page in [README, *pages()]:

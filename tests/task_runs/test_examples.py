@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +53,40 @@ def test_detach_as_teardown(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPa
     assert tasks["detach"].xcoms["return_value"]["assistant_id"] == assistant
     assert sandbox.store.get_assistant(assistant).workflow_id is None
     assert sent(sandbox)[-1] == f"DELETE /v1/assistants/{assistant}/workflow 200"
+
+
+def test_a_teardown_that_fails_fails_the_run(aitronos_sandbox: Any) -> None:
+    """Airflow by itself takes such a run for a success, and the workflow would stay linked unseen."""
+    dag = dags_of("example_detach_as_teardown")["example_detach_as_teardown"]
+    aitronos_sandbox.fail(403, method="DELETE")
+    tasks = airflow_runs.run(dag)
+    assert (tasks["try_out"].state, tasks["detach"].state) == ("success", "failed")
+    (run,) = airflow_runs.rows(
+        "SELECT state FROM dag_run WHERE dag_id = 'example_detach_as_teardown' ORDER BY id DESC LIMIT 1"
+    )
+    assert run["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("extras", "retired"),
+    [
+        ([{"old_assistants": ["asst_2", "asst_1"]}, {"old_assistants": ["asst_2"]}], ["asst_1", "asst_2"]),
+        ([{}], []),  # as an event that is made by hand in Airflow
+    ],
+)
+def test_the_assistants_of_events(extras: list[dict[str, Any]], retired: list[str]) -> None:
+    dag = dags_of("example_detach_on_asset")["example_detach_on_asset"]
+    (asset,) = dag.schedule
+
+    class Events:
+        """By asset, which is no key of a dict on Airflow 3.1.0."""
+
+        def __getitem__(self, key: Any) -> list[Any]:
+            assert key == asset
+            return [SimpleNamespace(extra=extra) for extra in extras]
+
+    old_assistants = dag.get_task("old_assistants").python_callable
+    assert old_assistants(triggering_asset_events=Events()) == retired
 
 
 def test_detach_many(sandbox: SandboxServer) -> None:

@@ -62,9 +62,6 @@ else:
             (301, 1, {}, 301),
             (299, 1, {}, 300),  # the task's own delay is longer
             (0, 1, {}, 300),
-            (600, 3, {"retry_exponential_backoff": 2}, 1200),
-            (600, 3, {"retry_exponential_backoff": True}, 1200),  # as older DAGs say it
-            (600, 3, {"retry_exponential_backoff": 3.0}, 2700),
             (600, 3, {"retry_exponential_backoff": 2, "max_retry_delay": timedelta(minutes=15)}, 900),
             (600, 3, {"retry_exponential_backoff": 2, "max_retry_delay": timedelta(minutes=1)}, 600),
             (600, 3, {"max_retry_delay": timedelta(minutes=1)}, 600),  # Airflow heeds it with backoff only
@@ -79,6 +76,49 @@ else:
         assert max(waits) <= min(1.1 * wait, A_DAY)
         # Two hundred draws from a tenth are not all alike.
         assert max(waits) - min(waits) > 0.05 * min(wait, A_DAY - wait)
+
+    @pytest.mark.parametrize(
+        ("factor", "shortest"),
+        [(2, 1200), (True, 1200), (3.0, 2700), (0.5, 75)],  # True: as older DAGs say it
+    )
+    def test_a_task_that_itself_waits_longer_is_left_to_airflow(factor: float, shortest: float) -> None:
+        """Airflow spreads a delay of backoff upwards, to the double: a policy's own would undercut that."""
+        task = {"retry_exponential_backoff": factor}
+        assert decide(told_to_wait(shortest), 3, **task) == RetryDecision.default()
+        assert seconds_of(decide(told_to_wait(shortest + 1), 3, **task)) >= shortest + 1
+
+    @pytest.mark.parametrize(
+        ("retry_after", "task", "least", "most"),
+        [
+            (1500, {}, 1500, 2400),
+            (3000, {}, 3000, 3300),
+            (1201, {"max_retry_delay": timedelta(seconds=1400)}, 1201, 1400),
+            (1500, {"max_retry_delay": timedelta(seconds=1400)}, 1500, 1650),
+            (50_000, {"retry_delay": timedelta(hours=3)}, 50_000, A_DAY),
+        ],
+    )
+    def test_backoff_is_spread_as_airflow_spreads_it(
+        retry_after: float, task: dict[str, Any], least: float, most: float
+    ) -> None:
+        task = {"retry_exponential_backoff": 2, **task}
+        waits = [seconds_of(decide(told_to_wait(retry_after), 3, **task)) for _ in range(200)]
+        assert min(waits) >= least
+        assert max(waits) <= most
+        assert max(waits) > least + 0.8 * (most - least)
+
+    def test_a_delay_of_nothing_is_a_second_in_backoff_as_in_airflow() -> None:
+        task = {"retry_exponential_backoff": 2, "retry_delay": timedelta(0)}
+        assert decide(told_to_wait(1), 1, **task) == RetryDecision.default()
+        assert seconds_of(decide(told_to_wait(1.5), 1, **task)) >= 1.5
+
+    @pytest.mark.parametrize("odd", [float("nan"), "600", [600]])
+    def test_a_wait_that_is_none_is_left_to_airflow(odd: Any) -> None:
+        assert decide(told_to_wait(odd)) == RetryDecision.default()
+        assert AitronosRetryPolicy().evaluate(told_to_wait(odd), 1, 4) == RetryDecision.default()
+
+    def test_a_context_without_a_task_counts_as_none() -> None:
+        context: Any = {"ti": None}
+        assert 1 <= seconds_of(AitronosRetryPolicy().evaluate(told_to_wait(1), 1, 4, context)) <= 1.1
 
     def test_no_server_makes_a_task_wait_longer_than_a_day() -> None:
         assert LONGEST_DELAY == A_DAY
