@@ -187,8 +187,7 @@ class AitronosHook(BaseHook):
         Take the workflow off an assistant; the workflow itself is not deleted, and there is no undo.
 
         :param assistant_id: the assistant.
-        :param expected_workflow_id: detach only this one, reading the link before every DELETE. None for no
-            guard: see that an upstream task has not returned it by chance.
+        :param expected_workflow_id: detach only this one, reading the link before every DELETE; None for any.
         :param if_not_attached: ``succeed``, ``skip`` or ``fail``; None: a 200 is good, a 404 is an error.
         :param record_workflow: read the link before every DELETE, log it, return its id whatever comes.
         :param include_workflow_details: read the link, and return ``workflow`` too.

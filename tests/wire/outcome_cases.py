@@ -10,6 +10,7 @@ from airflow_aitronos.client.detach import CallMemory
 from airflow_aitronos.client.workflows import WorkflowSummary
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support import faults
+from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
 from tests.support.replies import Body, Pairs, http
 from tests.wire.wire_case import ASSISTANT, HTML, KEY, WORKFLOW, detached, envelope
@@ -164,8 +165,9 @@ class StoppingMemory(CallMemory):
         super().__init__()
         self._hook = hook
 
-    def keep(self, workflow: WorkflowSummary | None) -> None:
+    def keep(self, workflow: WorkflowSummary | None) -> bool:
         self._hook.cancel()
+        return False
 
 
 def stopped_at_the_last_moment(hook: AitronosHook) -> Any:
@@ -176,6 +178,7 @@ def create(hook: AitronosHook, **fields: Any) -> Any:
     return hook.create_workflow(**{"name": "Answers", "definition": DEFINITION} | fields)
 
 
+JUST_NOW = int(FakeClock().time())
 NAMES_NONE: Table = {"id missing": wrong({"name": "x"})}
 ODD_WORKFLOWS: Table = {
     "version missing": [http(200, {"id": WORKFLOW})],
@@ -269,7 +272,8 @@ CALLS: dict[str, Call] = {
         [workflow(status=201)],
         {
             **NAMES_NONE,
-            "new": [workflow(version=1, created_at=5, updated_at=5)],
+            "new": [workflow(version=1, created_at=JUST_NOW, updated_at=JUST_NOW)],
+            "of long ago": [workflow(version=1, created_at=5, updated_at=5)],
             "version missing": [http(200, {"id": WORKFLOW})],
         },
         has_each_status=True,
