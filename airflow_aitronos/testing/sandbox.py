@@ -82,10 +82,13 @@ class Sandbox:
 
         :param assistant_id: its id.
         :param workflow_id: a new workflow to link to it; for one that exists use :meth:`link`.
+        :raises ValueError: if there is one with such an id already.
         """
-        self._server.store.add_assistant(assistant_id, assistant_id=assistant_id)
+        # First, so that a workflow that is refused leaves no assistant behind.
         if workflow_id is not None:
             self.add_workflow(workflow_id)
+        self._server.store.add_assistant(assistant_id, assistant_id=assistant_id)
+        if workflow_id is not None:
             self.link(assistant_id, workflow_id)
 
     def add_workflow(self, workflow_id: str, *, external_id: str | None = None) -> None:
@@ -94,6 +97,7 @@ class Sandbox:
 
         :param workflow_id: its id.
         :param external_id: its name in another system.
+        :raises ValueError: if there is one with such an id already.
         """
         definition: dict[str, Any] = {"nodes": [{"id": "llm_1", "type": "llm"}], "edges": []}
         self._server.store.add_workflow(
