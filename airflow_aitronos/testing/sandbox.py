@@ -12,6 +12,7 @@ import pytest
 from airflow_aitronos.sandbox.faults import Fault
 from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.server import SandboxServer
+from airflow_aitronos.testing import own_connection
 
 DEFAULT_CONN_ID = "aitronos_default"
 
@@ -49,11 +50,14 @@ class Sandbox:
         """
         Set the Airflow connection to this sandbox in the environment, until the test is over.
 
+        Secrets backends are turned off for as long, because Airflow would ask them first.
+
         :param conn_id: id of the connection.
         :param api_key: the key, the one that may do everything unless given.
         :param extra: the connection's Extra, such as ``max_attempts=2``.
+        :raises pytest.UsageError: if Airflow finds another connection all the same.
         """
-        self._patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", self._connection(api_key, extra))
+        self._connect(self._patch, conn_id, api_key, extra)
 
     @contextmanager
     def connected(
@@ -67,14 +71,19 @@ class Sandbox:
         :param extra: the connection's Extra, such as ``max_attempts=2``.
         """
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", self._connection(api_key, extra))
+            self._connect(patch, conn_id, api_key, extra)
             yield
 
-    def _connection(self, api_key: str | None, extra: dict[str, Any]) -> str:
+    def _connect(
+        self, patch: pytest.MonkeyPatch, conn_id: str, api_key: str | None, extra: dict[str, Any]
+    ) -> None:
         connection = json.loads(self._server.connection_json())
         if api_key is not None:
             connection["password"] = api_key
-        return json.dumps({**connection, "extra": extra})
+        patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({**connection, "extra": extra}))
+        for name, value in own_connection.NO_SECRETS_BACKEND.items():
+            patch.setenv(name, value)
+        own_connection.require(conn_id, self.url)
 
     def add_assistant(self, assistant_id: str, *, workflow_id: str | None = None) -> None:
         """

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from airflow.sdk import BaseHook, Connection
 
 from airflow_aitronos.exceptions import AitronosNetworkError, AitronosServerError
 from airflow_aitronos.hooks.aitronos import AitronosHook
@@ -216,6 +217,15 @@ def test_what_is_there_is_not_added_again(aitronos_sandbox: Sandbox, add: Callab
     assert before[ASSISTANT] == WORKFLOW
 
 
+def test_a_connection_that_leads_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, aitronos_sandbox: Sandbox
+) -> None:
+    real = Connection(conn_id="aitronos_default", conn_type="aitronos", host="https://real.example")
+    monkeypatch.setattr(BaseHook, "get_connection", lambda conn_id: real)
+    with pytest.raises(pytest.UsageError, match="unset AIRFLOW__SECRETS__BACKEND"):
+        aitronos_sandbox.connect()
+
+
 def test_not_detached_lists_what_was_sent(aitronos_sandbox: Sandbox) -> None:
     aitronos_sandbox.fail(503, times=2)
     with pytest.raises(AitronosServerError), AitronosHook(max_attempts=2, max_backoff=0) as hook:
@@ -251,18 +261,19 @@ def test_other_connections_and_keys(aitronos_sandbox: Sandbox) -> None:
     assert [one.key for one in aitronos_sandbox.requests] == ["read_only_key"]
 
 
-def test_all_is_put_back(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "before")
     clock = AitronosHook.clock
     from airflow_aitronos.testing import plugin
 
-    sandboxes = plugin.aitronos_sandbox.__wrapped__()  # type: ignore[attr-defined]  # the generator itself
-    clocks = plugin.aitronos_no_waits.__wrapped__()  # type: ignore[attr-defined]  # the generator itself
-    sandbox = next(sandboxes)
-    assert AitronosHook.clock is clock
-    assert next(clocks) is AitronosHook.clock
-    assert sandbox.url in os.environ[VARIABLE]
-    assert [*sandboxes, *clocks] == []
+    with pytest.MonkeyPatch.context() as patch:
+        sandboxes = plugin.aitronos_sandbox.__wrapped__(patch)  # type: ignore[attr-defined]  # the function
+        sandbox = next(sandboxes)
+        assert AitronosHook.clock is clock
+        skipping = plugin.aitronos_no_waits.__wrapped__(patch)  # type: ignore[attr-defined]  # the function
+        assert skipping is AitronosHook.clock
+        assert sandbox.url in os.environ[VARIABLE]
+        assert list(sandboxes) == []
     assert (os.environ[VARIABLE], AitronosHook.clock) == ("before", clock)
     with pytest.raises(ConnectionRefusedError):
         http.client.HTTPConnection(sandbox.url.removeprefix("http://")).connect()
