@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -22,6 +23,19 @@ BOUND = 30
 """Seconds of processor time that the examples of the page may take."""
 INI = "[pytest]\naitronos_airflow_home = true\n"
 BACKEND = "real_backend.RealBackend"
+# Each of them leads out of a temporary home, or breaks it.
+SETTINGS = {
+    "AIRFLOW__SECRETS__BACKEND": BACKEND,
+    "AIRFLOW__WORKERS__SECRETS_BACKEND": BACKEND,
+    "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+    "AIRFLOW__CORE__XCOM_BACKEND": "nowhere.Backend",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": "false",
+    "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(
+        [{"name": "git", "classpath": "nowhere.Bundle", "kwargs": {}}]
+    ),
+    "AIRFLOW__LOGGING__REMOTE_LOGGING": "True",
+    "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": "s3://logs",
+}
 
 LOADED = """
 import sys, airflow_aitronos.testing.plugin
@@ -90,6 +104,11 @@ def processor_time_of_children() -> float:
     """Return seconds; what else the machine does makes those on the clock say little."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.timeout(LIMIT)
+def test_a_temporary_airflow_next_to_settings_of_the_machines(tmp_path: Path) -> None:
+    run_suite("in_airflow", tmp_path, INI, **SETTINGS)
 
 
 @pytest.mark.timeout(LIMIT)
