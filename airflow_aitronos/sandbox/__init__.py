@@ -33,6 +33,8 @@ Keys and errors
 - open: the unit in ``freddy-processing-ms`` is taken from its name; ``freddy-api-version`` is ``v1``.
 - guess: error types other than ``authentication_error`` and ``authorization_error``; what is in
   ``details``.
+- guess: the code of an error that a test asks for without naming one, other than for 401, 403, 404, 422 and
+  429.
 - open: a body that is not readable at all (bad encoding) is a framework 400, bad JSON is
   ``VALIDATION_ERROR``.
 - open: a wrong method on a known path is a framework 405, and a slash too many at the end is a 404, no

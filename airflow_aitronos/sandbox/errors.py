@@ -20,7 +20,6 @@ _TYPES = {
     422: "validation_error",
     429: "rate_limit_error",
 }
-_OTHER_TYPE = "server_error"
 
 
 class ApiError(Exception):
@@ -181,7 +180,7 @@ def error_response(error: ApiError, trace_id: str) -> Response:
         code=error.code,
         message=error.message,
         system_message=error.system_message,
-        type=_TYPES.get(error.status, _OTHER_TYPE),
+        type=_TYPES.get(error.status) or ("request_error" if error.status < 500 else "server_error"),
         status=error.status,
         trace_id=trace_id,
         timestamp=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

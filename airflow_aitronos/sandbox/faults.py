@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import socket
 import struct
 import threading
+import time
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,17 +24,18 @@ NO_REPLY = "aitronos.sandbox.no_reply"
 
 FaultKind = Literal["status", "reset", "truncate", "delay"]
 
+# Those that the vendor documents; another status has its own name for a code.
 _CODES = {
     401: "INVALID_API_KEY",
     403: "INSUFFICIENT_PERMISSIONS",
+    404: "RESOURCE_NOT_FOUND",
+    422: "VALIDATION_ERROR",
     429: "RATE_LIMIT_EXCEEDED",
-    500: "INTERNAL_SERVER_ERROR",
-    502: "BAD_GATEWAY",
-    503: "SERVICE_UNAVAILABLE",
-    504: "GATEWAY_TIMEOUT",
 }
 # What a truncated reply lacks, in bytes.
 _MISSING = 64
+# Seconds after which a delay sees that the server is about to stop.
+_SLICE = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,19 @@ class Fault:
     after_commit: bool = False
 
     def __post_init__(self) -> None:
-        if self.times < 1 or self.delay < 0 or not 400 <= self.status <= 599:
-            raise ValueError(f"times from 1, delay from 0, status from 400 to 599; this is {self}")
+        # Now, where it was scripted: later it would only be an error of the server's.
+        if type(self.times) is not int or self.times < 1:
+            raise ValueError(f"times is a whole number from 1; this is {self.times!r}")
+        if not 0 <= self.delay < math.inf:
+            raise ValueError(f"delay is in seconds, from 0; this is {self.delay!r}")
+        if type(self.status) is not int or not 400 <= self.status <= 599:
+            raise ValueError(f"status is from 400 to 599; this is {self.status!r}")
+        if self.retry_after is not None and not re.fullmatch(r"[ -~]*", self.retry_after):
+            raise ValueError(f"retry_after is printable ASCII; this is {self.retry_after!r}")
+        try:
+            re.compile(self.path or "")
+        except re.error as error:
+            raise ValueError(f"path is a regular expression; in {self.path!r}: {error}") from None
 
     def __str__(self) -> str:
         """Return it in words, for the record."""
@@ -89,6 +104,8 @@ class FaultPlan:
     """Hold the faults that are still to come; for each request the first that is meant for it."""
 
     def __init__(self) -> None:
+        self.is_stopped = False
+        """Whether the server is about to stop, so that nobody waits for an answer any more."""
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
 
@@ -159,13 +176,13 @@ class FaultInjector:
         reply: list[Message] = []
         if fault.after_commit:
             reply = await self._carry_out(scope, receive)
-        await asyncio.sleep(fault.delay)
-        if fault.kind == "status":
-            await _refuse(fault, scope, receive, send)
-        elif fault.kind == "reset":
+        await self._wait(fault.delay)
+        if fault.kind == "reset" or self._plan.is_stopped:
             await send({"type": NO_REPLY})
             _reset(scope["extensions"][TRANSPORT])
             await _gone(receive)
+        elif fault.kind == "status":
+            await _refuse(fault, scope, receive, send)
         elif fault.kind == "truncate":
             await _truncate(reply, send)
             scope["extensions"][TRANSPORT].close()
@@ -175,6 +192,12 @@ class FaultInjector:
                 await send(message)
         else:
             await self._app(scope, receive, send)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but no longer than the server: it would end this with an error in the log."""
+        until = time.monotonic() + seconds
+        while not self._plan.is_stopped and (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _SLICE))
 
     async def _carry_out(self, scope: Scope, receive: Receive) -> list[Message]:
         """Let the application answer, and keep the answer back."""
@@ -188,12 +211,23 @@ class FaultInjector:
 
 
 async def _refuse(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-    code = fault.code or _CODES.get(fault.status, "SCRIPTED_FAULT")
-    error = ApiError(fault.status, code, "The sandbox was told to answer this.", "Scripted fault")
+    error = ApiError(
+        fault.status,
+        fault.code or _code(fault.status),
+        "The sandbox was told to answer this.",
+        "Scripted fault",
+    )
     response = error_response(error, scope["state"]["request_id"])
     if fault.retry_after is not None:
         response.headers["Retry-After"] = fault.retry_after
     await response(scope, receive, send)
+
+
+def _code(status: int) -> str:
+    try:
+        return _CODES.get(status) or HTTPStatus(status).name
+    except ValueError:  # such as a gateway's 520
+        return f"HTTP_{status}"
 
 
 async def _truncate(reply: list[Message], send: Send) -> None:
@@ -206,6 +240,9 @@ async def _truncate(reply: list[Message], send: Send) -> None:
 
 
 def _reset(transport: asyncio.Transport) -> None:
+    # The caller may have given up while it was kept waiting.
+    if transport.is_closing():
+        return
     # Without lingering the kernel answers with RST instead of an orderly end.
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -79,6 +79,7 @@ class SandboxServer:
         :raises OSError: when the address cannot be listened on
         :raises RuntimeError: when the server does not start
         """
+        self.faults.is_stopped = False
         self._socket = _listen(self.host, self._wanted_port)
         self._port = self._socket.getsockname()[1]
         self._server = _ThreadServer(self._app)
@@ -161,6 +162,7 @@ class SandboxServer:
         self._requests.clear()
 
     def _stop(self) -> None:
+        self.faults.is_stopped = True
         self._server.should_exit = True
         self._thread.join(_BOUND)
         self._socket.close()

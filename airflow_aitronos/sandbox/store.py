@@ -88,8 +88,11 @@ class Store:
         :param description: what it does
         :param access_mode: who may use it
         :param is_active: whether lists show it unless asked otherwise
+        :raises ValueError: when another assistant has the id
         """
         with self._lock:
+            if assistant_id in self._assistants:
+                raise ValueError(f"There is an assistant {assistant_id} already.")
             assistant = self._new_assistant(name, description, assistant_id)
             assistant.access_mode = access_mode
             assistant.is_active = is_active
@@ -112,8 +115,13 @@ class Store:
         :param workflow_id: its id, a new one unless given
         :param description: what it does
         :param external_id: its name in another system
+        :raises ValueError: when another workflow has the id or the external id, a deleted one the id
         """
         with self._lock:
+            if workflow_id in self._workflows:
+                raise ValueError(f"There is a workflow {workflow_id} already.")
+            if (owner := self._by_external_id(external_id)) is not None:
+                raise ValueError(f"Workflow {owner.id} has the external id {external_id} already.")
             return self._new_workflow(name, definition, description, external_id, workflow_id).model_copy()
 
     def link(self, assistant_id: str, workflow_id: str) -> None:

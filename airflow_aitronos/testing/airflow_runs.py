@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+
+from airflow_aitronos.testing.process_state import kept
+from airflow_aitronos.testing.retries import at_once
 
 _BUNDLE = "dags-folder"
 
@@ -21,7 +20,7 @@ class TaskResult:
 
     :param state: its state, such as ``success`` or ``failed``.
     :param tries: how often it ran.
-    :param xcom: what it returned.
+    :param xcom: what it returned, as Airflow stores it.
     """
 
     state: str | None
@@ -61,13 +60,13 @@ class AirflowRunner:
 
     def run(self, dag: Any, **arguments: Any) -> DagResult:
         """
-        Run a DAG in this process, retries included, which follow at once whatever ``retry_delay`` says.
+        Run a DAG in this process, retries included, which follow at once whatever the tasks say about delays.
 
         :param dag: the DAG, from wherever it is defined.
         :param arguments: for ``dag.test()``, such as ``run_conf`` or ``logical_date``.
         :return: states, tries and returned values.
         """
-        with _without_retry_delay(dag), _without_retry_policy():
+        with kept(), at_once(dag):
             self._register(dag)
             dag_run = dag.test(**arguments)
         return _result(dag.dag_id, dag_run)
@@ -88,41 +87,6 @@ class AirflowRunner:
         sync_bag_to_db(bag, _BUNDLE, None)
 
 
-@contextmanager
-def _without_retry_delay(dag: Any) -> Iterator[None]:
-    """Let retries follow at once inside a block; ``dag.test()`` really waits for them."""
-    holders = [getattr(task, "partial_kwargs", None) for task in dag.tasks]
-    fields = [
-        vars(task) if holder is None else holder for task, holder in zip(dag.tasks, holders, strict=True)
-    ]
-    before = [(one, one.get("retry_delay")) for one in fields]
-    for one in fields:
-        one["retry_delay"] = timedelta(0)
-    try:
-        yield
-    finally:
-        for one, value in before:
-            if value is None:
-                del one["retry_delay"]
-            else:
-                one["retry_delay"] = value
-
-
-@contextmanager
-def _without_retry_policy() -> Iterator[None]:
-    """Let the policy that our operators bring ask for no wait inside a block."""
-    try:
-        from airflow.sdk import RetryDecision
-
-        from airflow_aitronos.retry_policy import AitronosRetryPolicy
-    except ImportError:  # Airflow 3.1 and 3.2
-        yield
-        return
-    # On the class: a mapped task makes its own only when it runs.
-    with patch.object(AitronosRetryPolicy, "evaluate", return_value=RetryDecision.default()):
-        yield
-
-
 def _result(dag_id: str, dag_run: Any) -> DagResult:
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -135,7 +99,7 @@ def _result(dag_id: str, dag_run: Any) -> DagResult:
         pushed = session.scalars(
             select(XComModel).filter_by(dag_id=dag_id, run_id=run_id, key="return_value")
         )
-        values = {_name(one): _decoded(one.value) for one in pushed}
+        values = {_name(one): one.value for one in pushed}
         tasks = {
             _name(one): TaskResult(one.state and str(one.state), one.try_number, values.get(_name(one)))
             for one in instances
@@ -145,12 +109,3 @@ def _result(dag_id: str, dag_run: Any) -> DagResult:
 
 def _name(instance: Any) -> str:
     return instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
-
-
-def _decoded(value: Any) -> Any:
-    # JSON text, encoded once more by some versions of Airflow.
-    for _ in range(2):
-        if isinstance(value, str):
-            with suppress(ValueError):
-                value = json.loads(value)
-    return value

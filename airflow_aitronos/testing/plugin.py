@@ -22,6 +22,11 @@ TOO_LATE = (
     "(under [pytest] in pytest.ini or [tool.pytest.ini_options] in pyproject.toml). "
     "The home and the database that Airflow has now are left alone."
 )
+TOO_LATE_FOR_INI = (
+    f"`{INI}` is set, but Airflow was imported before pytest read its options: by another plugin (given with "
+    "-p or installed, `pytest --trace-config` lists them), or by an earlier run of pytest in this process. "
+    "The home and the database that Airflow has now are left alone."
+)
 
 _HOME = pytest.StashKey["AirflowHome"]()
 
@@ -60,35 +65,35 @@ def _home(config: pytest.Config) -> AirflowHome:
     """Return the temporary Airflow home of this pytest run, made when it is first asked for."""
     if _HOME not in config.stash:
         if "airflow" in sys.modules:
-            raise pytest.UsageError(TOO_LATE)
+            raise pytest.UsageError(TOO_LATE_FOR_INI if config.getini(INI) else TOO_LATE)
         from airflow_aitronos.testing.airflow_home import AirflowHome
 
         config.stash[_HOME] = AirflowHome()
     return config.stash[_HOME]
 
 
+# Both with the test's own monkeypatch: another one would be undone before it, and then be overwritten by it.
 @pytest.fixture
-def aitronos_sandbox() -> Iterator[Sandbox]:
+def aitronos_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A running stand-in for the Aitronos API, and the connection ``aitronos_default`` to it."""
     from airflow_aitronos.sandbox.server import SandboxServer
     from airflow_aitronos.testing.sandbox import Sandbox
 
-    with pytest.MonkeyPatch.context() as patch, SandboxServer() as server:
-        sandbox = Sandbox(server, patch)
+    with SandboxServer() as server:
+        sandbox = Sandbox(server, monkeypatch)
         sandbox.connect()
         yield sandbox
 
 
 @pytest.fixture
-def aitronos_no_waits() -> Iterator[SkippingClock]:
+def aitronos_no_waits(monkeypatch: pytest.MonkeyPatch) -> SkippingClock:
     """A clock for the hook on which waits between attempts cost nothing; ``waits`` lists them in seconds."""
     from airflow_aitronos.hooks.aitronos import AitronosHook
     from airflow_aitronos.testing.clock import SkippingClock
 
     clock = SkippingClock()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AitronosHook, "clock", clock)
-        yield clock
+    monkeypatch.setattr(AitronosHook, "clock", clock)
+    return clock
 
 
 @pytest.fixture(scope="session")

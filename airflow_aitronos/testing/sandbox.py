@@ -12,6 +12,7 @@ import pytest
 from airflow_aitronos.sandbox.faults import Fault
 from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.server import SandboxServer
+from airflow_aitronos.testing import own_connection
 
 DEFAULT_CONN_ID = "aitronos_default"
 
@@ -49,11 +50,14 @@ class Sandbox:
         """
         Set the Airflow connection to this sandbox in the environment, until the test is over.
 
+        Secrets backends are turned off for as long, because Airflow would ask them first.
+
         :param conn_id: id of the connection.
         :param api_key: the key, the one that may do everything unless given.
         :param extra: the connection's Extra, such as ``max_attempts=2``.
+        :raises pytest.UsageError: if Airflow finds another connection all the same.
         """
-        self._patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", self._connection(api_key, extra))
+        self._connect(self._patch, conn_id, api_key, extra)
 
     @contextmanager
     def connected(
@@ -67,14 +71,19 @@ class Sandbox:
         :param extra: the connection's Extra, such as ``max_attempts=2``.
         """
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", self._connection(api_key, extra))
+            self._connect(patch, conn_id, api_key, extra)
             yield
 
-    def _connection(self, api_key: str | None, extra: dict[str, Any]) -> str:
+    def _connect(
+        self, patch: pytest.MonkeyPatch, conn_id: str, api_key: str | None, extra: dict[str, Any]
+    ) -> None:
         connection = json.loads(self._server.connection_json())
         if api_key is not None:
             connection["password"] = api_key
-        return json.dumps({**connection, "extra": extra})
+        patch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps({**connection, "extra": extra}))
+        for name, value in own_connection.NO_SECRETS_BACKEND.items():
+            patch.setenv(name, value)
+        own_connection.require(conn_id, self.url)
 
     def add_assistant(self, assistant_id: str, *, workflow_id: str | None = None) -> None:
         """
@@ -82,10 +91,13 @@ class Sandbox:
 
         :param assistant_id: its id.
         :param workflow_id: a new workflow to link to it; for one that exists use :meth:`link`.
+        :raises ValueError: if there is one with such an id already.
         """
-        self._server.store.add_assistant(assistant_id, assistant_id=assistant_id)
+        # First, so that a workflow that is refused leaves no assistant behind.
         if workflow_id is not None:
             self.add_workflow(workflow_id)
+        self._server.store.add_assistant(assistant_id, assistant_id=assistant_id)
+        if workflow_id is not None:
             self.link(assistant_id, workflow_id)
 
     def add_workflow(self, workflow_id: str, *, external_id: str | None = None) -> None:
@@ -94,6 +106,7 @@ class Sandbox:
 
         :param workflow_id: its id.
         :param external_id: its name in another system.
+        :raises ValueError: if there is one with such an id already.
         """
         definition: dict[str, Any] = {"nodes": [{"id": "llm_1", "type": "llm"}], "edges": []}
         self._server.store.add_workflow(

@@ -13,7 +13,7 @@ from pathlib import Path
 from dev.matrix import own_warnings
 from dev.matrix.rows import FOLDER, REPOSITORY, Row
 
-TESTS = ("tests/unit", "tests/wire", "tests/task_runs")
+TESTS = ("tests/unit", "tests/wire", "tests/task_runs", "tests/testing", "tests/doctor")
 OPTIONS = (
     *("--quiet", "--numprocesses", "2", "--dist", "worksteal", "-p", "no:cacheprovider"),
     # Seconds for one test: the first one of a process waits for Airflow's migrations, too.

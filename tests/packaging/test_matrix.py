@@ -10,7 +10,8 @@ from packaging.version import Version
 
 from dev.matrix import environments, report
 from dev.matrix.rows import PYTHONS, RELEASES, ROWS, Row
-from dev.matrix.tests_of_row import Outcome, outcome_of
+from dev.matrix.tests_of_row import TESTS, Outcome, outcome_of
+from tests.conftest import REPOSITORY
 from tests.packaging.project import PYPROJECT
 from tests.packaging.test_constraints import PIN
 
@@ -61,6 +62,12 @@ def test_every_supported_airflow_has_its_lowest_and_highest_on_every_python() ->
     assert [Version(one).release[:2] for one in RELEASES] == [(3, 1), (3, 1), (3, 2), (3, 2), (3, 3), (3, 3)]
     assert {(row.airflow, row.python) for row in ROWS} == {(one, py) for one in RELEASES for py in PYTHONS}
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_a_row_runs_all_tests_that_meet_airflow() -> None:
+    folders = {f"tests/{one.parent.name}" for one in (REPOSITORY / "tests").glob("*/test_*.py")}
+    # The sandbox has no Airflow in it; the others look at files of the repository.
+    assert folders - set(TESTS) == {f"tests/{one}" for one in ("docs", "packaging", "sandbox", "support")}
 
 
 def test_an_outcome_counts_what_passed_and_what_was_skipped(tmp_path: Path) -> None:

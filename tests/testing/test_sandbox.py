@@ -6,22 +6,22 @@ import http.client
 import json
 import os
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import requests
+from airflow.sdk import BaseHook, Connection
 
 from airflow_aitronos.exceptions import AitronosNetworkError, AitronosServerError
 from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.sandbox.server import SandboxServer
 from airflow_aitronos.testing.clock import SkippingClock
 from airflow_aitronos.testing.sandbox import Sandbox
 
 ASSISTANT = "asst_support01"
 WORKFLOW = "flow_support01"
 VARIABLE = "AIRFLOW_CONN_AITRONOS_DEFAULT"
-FIXTURES = """
-def test_it(aitronos_sandbox):
-    pass
-"""
 
 
 def statuses(sandbox: Sandbox) -> list[int]:
@@ -106,6 +106,29 @@ def test_a_delay_outlasts_the_read_timeout(
     assert aitronos_no_waits.waits == []
 
 
+@pytest.mark.parametrize("after_commit", [False, True])
+def test_a_delay_ends_with_the_sandbox_and_leaves_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, after_commit: bool
+) -> None:
+    with SandboxServer() as server:
+        sandbox = Sandbox(server, monkeypatch)
+        sandbox.connect()
+        sandbox.delay(30, after_commit=after_commit)
+        with pytest.raises(AitronosNetworkError), AitronosHook(read_timeout=0.2, max_attempts=1) as hook:
+            hook.detach_assistant_workflow(ASSISTANT)
+    errors = [one for one in caplog.records if one.levelname == "ERROR" and one.name.startswith("uvicorn")]
+    assert errors == []
+    assert sandbox.links[ASSISTANT] == (None if after_commit else WORKFLOW)
+
+
+def test_a_sandbox_that_is_started_again_waits_again() -> None:
+    server = SandboxServer()
+    for _ in range(2):
+        with server:
+            assert not server.faults.is_stopped
+        assert server.faults.is_stopped
+
+
 def test_waits_are_recorded_whole_and_use_up_the_time(
     aitronos_sandbox: Sandbox, aitronos_no_waits: SkippingClock
 ) -> None:
@@ -131,11 +154,76 @@ def test_faults_wait_for_the_requests_that_they_are_for(aitronos_sandbox: Sandbo
     assert [one.status for one in aitronos_sandbox.pending_faults] == [403]
 
 
-@pytest.mark.parametrize("wrong", [{"times": 0}, {"delay": -1}, {"status": 200}])
-def test_a_fault_that_makes_no_sense_is_refused(aitronos_sandbox: Sandbox, wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="times from 1"):
-        aitronos_sandbox.fail(**{"status": 503, **wrong})  # type: ignore[arg-type]  # what is tested
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"times": 0},
+        {"times": True},
+        {"times": 1.5},
+        {"delay": -1},
+        {"delay": float("nan")},
+        {"delay": float("inf")},
+        {"status": 200},
+        {"status": 600},
+        {"status": 503.0},
+        {"retry_after": "1\r\nX-Other: 2"},
+        {"retry_after": "später"},
+        {"path": "/v1/assistants/(.*/workflow"},
+    ],
+    ids=str,
+)
+def test_a_fault_that_makes_no_sense_is_refused(aitronos_sandbox: Sandbox, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))} is "):
+        aitronos_sandbox.fail(**{"status": 503, **wrong})
     assert aitronos_sandbox.pending_faults == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error_type"),
+    [
+        (400, "BAD_REQUEST", "request_error"),
+        (401, "INVALID_API_KEY", "authentication_error"),
+        (403, "INSUFFICIENT_PERMISSIONS", "authorization_error"),
+        (404, "RESOURCE_NOT_FOUND", "not_found_error"),
+        (409, "CONFLICT", "conflict_error"),
+        (422, "VALIDATION_ERROR", "validation_error"),
+        (429, "RATE_LIMIT_EXCEEDED", "rate_limit_error"),
+        (503, "SERVICE_UNAVAILABLE", "server_error"),
+        (520, "HTTP_520", "server_error"),
+    ],
+)
+def test_a_status_without_a_code_gets_one_that_fits(
+    aitronos_sandbox: Sandbox, status: int, code: str, error_type: str
+) -> None:
+    aitronos_sandbox.fail(status)
+    error = json.loads(raw_reply_of_one(aitronos_sandbox)[2])["error"]
+    assert (error["status"], error["code"], error["type"]) == (status, code, error_type)
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda sandbox: sandbox.add_assistant(ASSISTANT),
+        lambda sandbox: sandbox.add_assistant("asst_new", workflow_id=WORKFLOW),
+        lambda sandbox: sandbox.add_workflow(WORKFLOW),
+        lambda sandbox: sandbox.add_workflow("flow_new", external_id="spare"),
+    ],
+)
+def test_what_is_there_is_not_added_again(aitronos_sandbox: Sandbox, add: Callable[[Sandbox], None]) -> None:
+    before = aitronos_sandbox.links
+    with pytest.raises(ValueError, match="already"):
+        add(aitronos_sandbox)
+    assert aitronos_sandbox.links == before
+    assert before[ASSISTANT] == WORKFLOW
+
+
+def test_a_connection_that_leads_elsewhere_is_refused(
+    monkeypatch: pytest.MonkeyPatch, aitronos_sandbox: Sandbox
+) -> None:
+    real = Connection(conn_id="aitronos_default", conn_type="aitronos", host="https://real.example")
+    monkeypatch.setattr(BaseHook, "get_connection", lambda conn_id: real)
+    with pytest.raises(pytest.UsageError, match="unset AIRFLOW__SECRETS__BACKEND"):
+        aitronos_sandbox.connect()
 
 
 def test_not_detached_lists_what_was_sent(aitronos_sandbox: Sandbox) -> None:
@@ -173,18 +261,19 @@ def test_other_connections_and_keys(aitronos_sandbox: Sandbox) -> None:
     assert [one.key for one in aitronos_sandbox.requests] == ["read_only_key"]
 
 
-def test_all_is_put_back(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "before")
     clock = AitronosHook.clock
     from airflow_aitronos.testing import plugin
 
-    sandboxes = plugin.aitronos_sandbox.__wrapped__()  # type: ignore[attr-defined]  # the generator itself
-    clocks = plugin.aitronos_no_waits.__wrapped__()  # type: ignore[attr-defined]  # the generator itself
-    sandbox = next(sandboxes)
-    assert AitronosHook.clock is clock
-    assert next(clocks) is AitronosHook.clock
-    assert sandbox.url in os.environ[VARIABLE]
-    assert [*sandboxes, *clocks] == []
+    with pytest.MonkeyPatch.context() as patch:
+        sandboxes = plugin.aitronos_sandbox.__wrapped__(patch)  # type: ignore[attr-defined]  # the function
+        sandbox = next(sandboxes)
+        assert AitronosHook.clock is clock
+        skipping = plugin.aitronos_no_waits.__wrapped__(patch)  # type: ignore[attr-defined]  # the function
+        assert skipping is AitronosHook.clock
+        assert sandbox.url in os.environ[VARIABLE]
+        assert list(sandboxes) == []
     assert (os.environ[VARIABLE], AitronosHook.clock) == ("before", clock)
     with pytest.raises(ConnectionRefusedError):
         http.client.HTTPConnection(sandbox.url.removeprefix("http://")).connect()
