@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from packaging.version import Version
 
+from airflow_aitronos.testing.process_state import kept
 from tests.support.airflow_versions import AIRFLOW
 
 MIGRATION_LIMIT = 300
@@ -68,7 +69,8 @@ def run(dag: Any, logical_date: datetime | None = None) -> dict[str, TaskResult]
     :param dag: of ``dags/detach_dags.py``.
     :param logical_date: of the run; a run of the same date is cleared and run again.
     """
-    dag_run = dag.test(**({"logical_date": logical_date} if logical_date else {}))
+    with kept():
+        dag_run = dag.test(**({"logical_date": logical_date} if logical_date else {}))
     return read(dag.dag_id, dag_run.run_id)
 
 
