@@ -121,7 +121,7 @@ DAG_CHECKS = (
         conf={"assistant_id": "asst_idle01"},
         tasks={
             "look": TaskCheck({"assistant_id": "asst_idle01", "workflow_id": None, "workflow": None}),
-            "is_linked": TaskCheck(False),
+            "is_linked": TaskCheck(),
             "approve": TaskCheck(state="skipped", tries=0),
             "detach": TaskCheck(state="skipped", tries=0),
         },
