@@ -246,7 +246,7 @@ class _ReplyFailure:
         text = self.mask(text)
         bare = "".join(_TAG.sub("", text).split())
         if self.mask(bare) != bare:
-            return "(not shown: the API key stands in it)"
+            return '"***"'  # the key stands in there in pieces
         shown = optional_text(" ".join(_TAG.sub(" ", text).split()), mask=self.mask, limit=_QUOTE_LIMIT)
         return f'"{shown}"' if shown else ""
 

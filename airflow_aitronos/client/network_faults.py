@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 import requests
 from urllib3.exceptions import InvalidHeader, LocationValueError
@@ -50,7 +51,7 @@ def network_failure(error: Exception, settings: Settings, exchange: Exchange, *,
     elif exchange.is_at_proxy or isinstance(error, requests.exceptions.ProxyError):
         failure = _proxy_failure(error, reason, settings)
     else:
-        failure = _tls_failure(error, settings) or _no_connection(error, reason, settings)
+        failure = _tls_failure(error, settings.base_url.origin) or _no_connection(error, reason, settings)
     if exchange.deadline.remaining() <= 0 and failure.transient:
         return Failure(
             AitronosNetworkError,
@@ -184,41 +185,30 @@ def _no_connection(error: Exception, reason: str, settings: Settings) -> Failure
 def _proxy_failure(error: Exception, reason: str, settings: Settings) -> Failure:
     """Return the failure of a request that surely was not sent, for want of a proxy that lets it through."""
     advice = "Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY."
-    cause = _find(error, ssl.SSLError)
-    transient = not is_too_large(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        reason = f"its certificate was refused: {_refusal(cause)}"
-        advice += " verify in Extra counts for the certificate of a proxy, too."
-        transient = False
-    elif isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
-        reason = "it does not speak TLS on this port"
-        advice += " Most proxies are reached by http://, and https:// goes through them all the same."
-        transient = False
+    if refused := _tls_failure(error, "the proxy"):
+        return replace(refused, advice=f"{refused.advice} {advice}")
     what = f"the proxy did not connect to {settings.base_url.host} ({reason})"
-    return Failure(AitronosNetworkError, what, advice, transient=transient)
+    return Failure(AitronosNetworkError, what, advice, transient=not is_too_large(error))
 
 
-def _tls_failure(error: Exception, settings: Settings) -> Failure | None:
+def _tls_failure(error: Exception, whose: str) -> Failure | None:
     """Return the failure of a handshake that will not get better."""
     cause = _find(error, ssl.SSLError)
     if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = safe_text(cause.verify_message or "certificate refused", limit=_REASON_LIMIT)
         return Failure(
             AitronosNetworkError,
-            f"the certificate of {settings.base_url.origin} was refused ({_refusal(cause)})",
+            f"the certificate of {whose} was refused ({reason})",
             "If the server uses a private CA, set verify in Extra to the path of its CA bundle; otherwise "
             "check Host and the server's certificate.",
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
         return Failure(
             AitronosNetworkError,
-            f"the server does not speak TLS on this port ({settings.base_url.origin})",
+            f"the server does not speak TLS on this port ({whose})",
             "Check Host and Port of the connection.",
         )
     return None
-
-
-def _refusal(cause: ssl.SSLCertVerificationError) -> str:
-    return safe_text(cause.verify_message or "certificate refused", limit=_REASON_LIMIT)
 
 
 def _no_good_reply(error: Exception, reason: str, settings: Settings) -> Failure:

@@ -234,7 +234,7 @@ def _repr(value: object) -> str:
     try:
         return repr(value)
     except ValueError:  # Python writes no number of more than some thousand digits
-        return "what was given"
+        return f"<{type(value).__name__}>"
 
 
 def _seconds(*, smallest: float) -> Callable[[Any], float]:

@@ -241,17 +241,17 @@ def _read_body(response: requests.Response) -> bytes | Failure:
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > BODY_LIMIT:
-                return _without_body(status, f"with a body over {BODY_LIMIT // 1024} KiB")
+                return _without_body(status, f"HTTP {status} with a body over {BODY_LIMIT // 1024} KiB")
     except NO_REPLY as error:
         if is_success:
             raise
-        return _without_body(status, "that does not end") if is_too_large(error) else b""
+        return _without_body(status, "it does not end") if is_too_large(error) else b""
     return bytes(body)
 
 
 def _without_body(status: int, problem: str) -> bytes | Failure:
     """Return what is left of a reply that is too large."""
-    return b"" if needs_no_body(status) else too_large(f"HTTP {status} {problem}", status)
+    return b"" if needs_no_body(status) else too_large(problem, status)
 
 
 def _without_query(url: str) -> str:

@@ -752,14 +752,14 @@ NETWORK_CASES = [
                 replies=[Unread([http(400, "This is plain HTTP.", keep_alive=False), Hang(1)])],
                 sent=0,
                 attempts=1,
-                end=later(AitronosNetworkError, "the proxy", "does not speak TLS", "http://"),
+                end=later(AitronosNetworkError, "the proxy", "does not speak TLS", "HTTPS_PROXY"),
             ),
             "unknown-ca": vary(
                 prepare=behind_tls_proxy,
                 tls=Certificate(known=False),
                 sent=0,
                 attempts=1,
-                end=later(AitronosNetworkError, "the proxy", "certificate", "verify"),
+                end=later(AitronosNetworkError, "certificate of the proxy", "verify"),
             ),
             # A request that never left the proxy was surely not carried out.
             "endless": vary(
