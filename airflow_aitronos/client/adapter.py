@@ -3,11 +3,13 @@ A ``requests`` adapter whose connections know the call's deadline.
 
 A read timeout starts anew with every byte, so a server that drips its status line, its headers or its body
 holds a plain ``requests`` call for as long as it likes. Here every read of a reply, that of a proxy to
-``CONNECT`` included, asks the deadline how long it may take. That needs no thread and no timer. Connecting
-shares the deadline among all addresses of a name; a TLS handshake is bounded by the connect timeout.
+``CONNECT`` included, asks the deadline how long it may take, and so does every piece of a request that is
+sent. That needs no thread and no timer. Connecting shares the deadline among all addresses of a name, and
+each TLS handshake, with a proxy or through one, gets what is left of it when it begins.
 
 The connections count what they read, too, so that a reply without an end is given up however it is framed,
-and they know whether a request has left: what fails before that was surely not carried out.
+and they know whether a request has left: what fails before that was surely not carried out. Headers that
+break off, or that cannot be read, make no reply: ``http.client`` takes what it has for all there is.
 
 Name resolution cannot be interrupted and is not covered; neither are SOCKS proxies, which bring connection
 pools of their own.
@@ -18,7 +20,10 @@ from __future__ import annotations
 import http.client
 import io
 import math
+import re
 import socket
+from collections.abc import Iterator
+from email.errors import MissingHeaderBodySeparatorDefect
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -26,10 +31,12 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from airflow_aitronos.client.exchange import current_exchange
+from airflow_aitronos.client.exchange import Exchange, current_exchange
 
-_MOMENT = 0.001
-"""Seconds: the shortest timeout, since a socket takes zero for "do not block"."""
+_PIECE = 64 * 1024
+"""Bytes sent at a time: a socket's timeout is for all that it is given at once."""
+
+_LENGTHS = re.compile(r"([0-9]{1,15})(?:\s*,\s*\1)+")
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -44,20 +51,21 @@ class _DeadlineReader(io.RawIOBase):
         self._socket = sock
         self._read_timeout = sock.gettimeout() or math.inf
         self._raw = sock.makefile("rb", buffering=0)
+        self.has_ended = False
+        """Whether the server has closed its side."""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         exchange = current_exchange.get()
-        if exchange is None:
-            return self._raw.readinto(buffer)
-        remaining = exchange.deadline.remaining()
-        if remaining <= 0:
-            raise TimeoutError("the call's deadline has passed")
-        self._socket.settimeout(min(remaining, self._read_timeout))
+        if exchange is not None:
+            _check_deadline(exchange)
+            self._socket.settimeout(exchange.timeout(self._read_timeout))
         count = self._raw.readinto(buffer)
-        exchange.read(count or 0)
+        if exchange is not None:
+            exchange.read(count or 0)
+        self.has_ended = count == 0
         return count
 
     def close(self) -> None:
@@ -73,15 +81,70 @@ class _DeadlineSocket:
     """
 
     def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+        self.reader = _DeadlineReader(sock)
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002  # always "rb"
-        return io.BufferedReader(_DeadlineReader(self._socket))
+        return io.BufferedReader(self.reader)
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_DeadlineSocket(sock), *args, **kwargs)  # type: ignore[arg-type]  # all that it uses
+        source = _DeadlineSocket(sock)
+        self._reader = source.reader
+        super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]  # all that it uses
+
+    def begin(self) -> None:
+        """Read the headers; of a reply that is no success the status alone is enough."""
+        super().begin()
+        is_success = self.status < 300
+        if self._reader.has_ended and is_success:
+            raise http.client.RemoteDisconnected("closed within the headers")
+        self._read_repeated_length()
+        # No cookie is wanted, and the parser of cookies logs what it cannot read as it came.
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            del self.msg[name]
+        is_cut = any(isinstance(one, MissingHeaderBodySeparatorDefect) for one in self.msg.defects)
+        # A line without a colon: it and all that follow were not read. urllib3 would log them as they came.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+        self.will_close = self.will_close or is_cut
+        if is_cut and self.length is None and not self.chunked:
+            # Where the body ends stood there, if anywhere.
+            if is_success:
+                raise http.client.HTTPException("a line of the headers has no colon")
+            self.length = 0
+
+    def _read_repeated_length(self) -> None:
+        """Take "5, 5" for 5, as urllib3 does; http.client would wait for the end of the connection."""
+        repeated = _LENGTHS.fullmatch(self.msg.get("Content-Length", "").strip())
+        if repeated and self.length is None and not self.chunked:
+            self.length = int(repeated[1])
+
+
+class _ProxySocket:
+    """
+    A TLS connection to a proxy, for the TLS that goes through it: each read asks the deadline.
+
+    :param sock: the connection.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        self._socket = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def recv(self, size: int) -> Any:
+        """
+        Read what there is, which may be less than the TLS inside needs: its reads are many.
+
+        :param size: bytes at most.
+        """
+        exchange = current_exchange.get()
+        if exchange is not None:
+            _check_deadline(exchange)
+            self._socket.settimeout(exchange.timeout(self._socket.gettimeout() or math.inf))
+        return self._socket.recv(size)
 
 
 class _HTTPConnection(HTTPConnection):
@@ -98,20 +161,27 @@ class _HTTPConnection(HTTPConnection):
     def send(self, data: Any) -> None:
         """Send a part of the request; what is sent while connecting is for a proxy alone."""
         exchange = current_exchange.get()
-        if exchange is not None and not self._is_connecting:
-            if self.sock is None:
-                self.connect()
-            exchange.begin()
-        super().send(data)
+        if exchange is None or self._is_connecting:
+            super().send(data)
+            return
+        if self.sock is None:
+            self.connect()
+        exchange.begin()
+        # Until now the connect timeout counts, which is no measure of how long an upload may take.
+        for piece in _pieces(data):
+            _check_deadline(exchange)
+            self.sock.settimeout(exchange.timeout(exchange.read_timeout))
+            super().send(piece)
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers, all of them together bounded by the deadline."""
         exchange = current_exchange.get()
         if exchange is None:
             return super()._new_conn()
-        exchange.connect()
+        exchange.connect(to_proxy=self.proxy is not None)
         # urllib3 gives each address of a name the whole connect timeout; a name may have many.
         name, timeout = self._dns_host, self.timeout
+        longest = timeout or math.inf
         try:
             found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
@@ -119,18 +189,32 @@ class _HTTPConnection(HTTPConnection):
         try:
             for *_, address in found:
                 self.host = str(address[0])
-                self.timeout = max(_MOMENT, min(timeout or math.inf, exchange.deadline.remaining()))
+                self.timeout = exchange.timeout(longest)
                 try:
-                    return super()._new_conn()
+                    sock = super()._new_conn()
                 except ConnectTimeoutError as error:  # a refused connection is one of these too
                     failed = error
+                else:
+                    # The handshake comes next, and what connecting took is gone.
+                    sock.settimeout(exchange.timeout(longest))
+                    return sock
             raise failed
         finally:
             self.host, self.timeout = name, timeout
 
+    def _tunnel(self) -> None:
+        """Ask a proxy to let the connection through; the handshake that follows gets what is left."""
+        super()._tunnel()
+        exchange = current_exchange.get()
+        if exchange is not None:
+            exchange.is_at_proxy = False
+            _check_deadline(exchange)
+            self.sock.settimeout(exchange.timeout(self.timeout or math.inf))
+
 
 class _HTTPSConnection(_HTTPConnection, HTTPSConnection):
-    pass
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> Any:
+        return _ProxySocket(super()._connect_tls_proxy(hostname, sock))
 
 
 class _HTTPPool(HTTPConnectionPool):
@@ -171,3 +255,17 @@ class DeadlineAdapter(HTTPAdapter):
 
 def _teach_deadlines(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def _check_deadline(exchange: Exchange) -> None:
+    """Raise what a socket raises when its time is up, if that of the call is."""
+    if exchange.deadline.remaining() <= 0:
+        raise TimeoutError("the call's deadline has passed")
+
+
+def _pieces(data: Any) -> Iterator[Any]:
+    if not isinstance(data, bytes):
+        yield data
+        return
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]

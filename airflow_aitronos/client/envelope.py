@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -66,29 +67,32 @@ def read_reply(reply: Reply, expected: Expected, *, mask: Mask, now: float) -> d
     """
     if reply.status == 204 and expected.empty:
         return {}
-    body, problem = _decode(reply.body, mask)
+    is_expected = reply.status in expected.statuses
+    # Of an error the rest of the envelope is worth more than one odd number in it.
+    body, problem = _decode(reply.body, mask, strict=is_expected)
     envelope = error_envelope(body)
-    if reply.status not in expected.statuses:
-        return _ReplyFailure(reply, reply.status, envelope, mask, now).failure()
+    failed = partial(_ReplyFailure, reply, body, mask=mask, now=now)
+    if not is_expected:
+        return failed(reply.status, envelope).failure()
     if isinstance(body, dict) and (body.get("success", True) is not True or envelope):
         status = _sane_status(envelope.get("status"))
-        return _ReplyFailure(reply, status, envelope, mask, now).failure()
+        return failed(status, envelope).failure()
     if isinstance(body, dict) and body:
         return body
     if expected.null and body is None and problem is None:
         return {}
     if problem is None:
         problem = "an empty JSON object" if body == {} else "a body that is JSON but not an object"
-    return _ReplyFailure(reply, reply.status, {}, mask, now).nonsense(problem)
+    return failed(reply.status, {}).nonsense(problem)
 
 
-def is_final(status: int) -> bool:
+def needs_no_body(status: int) -> bool:
     """
-    Return whether a status ends the call whatever the body says.
+    Return whether a status says what became of the request, whatever the body says.
 
     :param status: HTTP status.
     """
-    return 300 <= status < 500 and status not in TRANSIENT_STATUSES
+    return 300 <= status < 500 and status != 408  # which does not say whether anything was done
 
 
 def error_envelope(body: object) -> dict[str, Any]:
@@ -101,13 +105,14 @@ def error_envelope(body: object) -> dict[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _decode(raw: bytes, mask: Mask) -> tuple[Any, str | None]:
+def _decode(raw: bytes, mask: Mask, *, strict: bool) -> tuple[Any, str | None]:
     """Return the decoded body, and what is wrong with it."""
     if not raw.strip():
         return None, "an empty body"
     try:
         # utf-8-sig since some gateways put a byte order mark in front, which json refuses.
-        return json_safe(json.loads(raw.decode("utf-8-sig", errors="replace")), mask=mask), None
+        decoded = json.loads(raw.decode("utf-8-sig", errors="replace"))
+        return json_safe(decoded, mask=mask, strict=strict), None
     except (ValueError, RecursionError):
         return None, "a malformed response: a body that is not JSON"
 
@@ -125,6 +130,7 @@ class _ReplyFailure:
     A reply that is no success.
 
     :param reply: the reply.
+    :param body: its body, decoded and masked; None if it is not JSON, or nothing but null.
     :param status: the one that decides; None if the reply says "no" without saying why.
     :param envelope: the object under ``error``, empty if there is none.
     :param mask: replaces secrets.
@@ -132,8 +138,10 @@ class _ReplyFailure:
     """
 
     reply: Reply
+    body: Any
     status: int | None
     envelope: Mapping[str, Any]
+    _: KW_ONLY
     mask: Mask
     now: float
 
@@ -203,12 +211,17 @@ class _ReplyFailure:
     def _redirect_host(self) -> str:
         """Return scheme and host of the target, without what may hold secrets: user, path and query."""
         try:
-            parts = urlsplit(self.reply.headers.get("Location", "").strip())
+            # Masked before it is read, which turns a host's name into small letters.
+            parts = urlsplit(self.mask(self.reply.headers.get("Location", "").strip()))
+            host, port = parts.hostname, parts.port
         except ValueError:
             return "an unreadable address"
-        if not parts.netloc:
+        if not host:
             return "another path of the same host" if parts.path else ""
-        host = parts.netloc.rpartition("@")[2]
+        host = f"[{host}]" if ":" in host else host
+        # In "http://me:5/x@host" the 5 begins a password, whatever the rules of addresses say.
+        if port is not None and "@" not in parts.path + parts.query + parts.fragment:
+            host += f":{port}"
         return safe_text(f"{parts.scheme or 'https'}://{host}", mask=self.mask, limit=100)
 
     def _what(self) -> str:
@@ -224,8 +237,17 @@ class _ReplyFailure:
 
     def _quoted_body(self) -> str:
         """Return the beginning of the body, without tags and in quotes; empty if there is none."""
-        text = _TAG.sub(" ", self.reply.body.decode("utf-8", errors="replace"))
-        shown = optional_text(" ".join(text.split()), mask=self.mask, limit=_QUOTE_LIMIT)
+        # Decoded where it can be: no escape then hides the key.
+        text = (
+            self.reply.body.decode("utf-8", errors="replace")
+            if self.body is None
+            else json.dumps(self.body, ensure_ascii=False)
+        )
+        text = self.mask(text)
+        bare = "".join(_TAG.sub("", text).split())
+        if self.mask(bare) != bare:
+            return '"***"'  # the key stands in there in pieces
+        shown = optional_text(" ".join(_TAG.sub(" ", text).split()), mask=self.mask, limit=_QUOTE_LIMIT)
         return f'"{shown}"' if shown else ""
 
     def _facts(self, *, with_wait: bool) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from urllib.parse import urlsplit
 
 import requests
@@ -12,7 +14,8 @@ from requests.utils import get_auth_from_url, prepend_scheme_if_needed, select_p
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from airflow_aitronos.client.safe_text import safe_text
+from airflow_aitronos.client.auth import key_mask
+from airflow_aitronos.client.safe_text import Mask, safe_text
 from airflow_aitronos.client.settings import Settings, check_ca_bundle
 from airflow_aitronos.exceptions import AitronosConfigurationError
 
@@ -26,10 +29,12 @@ class Environment:
 
     :param proxies: as ``requests`` takes them; not shown, since their URLs may hold passwords.
     :param verify: True, False, or the path of a CA bundle.
+    :param mask: replaces the key, and the password of the proxy.
     """
 
     proxies: dict[str, str] = field(repr=False)
     verify: bool | str
+    mask: Mask = field(repr=False)
 
 
 def read_environment(
@@ -47,7 +52,8 @@ def read_environment(
     :raises AitronosConfigurationError: if the environment names a proxy or a CA bundle that cannot be used.
     """
     environment = _merged(session, settings)
-    if not _proxy_is_usable(str(settings.base_url), environment, mask_secret):
+    mask = _mask_for_proxy(environment, settings, mask_secret)
+    if mask is None:
         raise AitronosConfigurationError(
             f"Nothing was sent through connection '{settings.conn_id}': the environment variable "
             "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY does not hold a usable URL such as "
@@ -56,30 +62,44 @@ def read_environment(
         )
     if environment.verify != settings.verify and settings.base_url.scheme == "https":
         _check_bundle(str(environment.verify), settings)
-    return environment
+    return replace(environment, mask=mask)
 
 
 def _merged(session: requests.Session, settings: Settings) -> Environment:
     merged = session.merge_environment_settings(str(settings.base_url), {}, True, settings.verify, None)
     proxies = {} if settings.base_url.is_loopback else dict(merged["proxies"])
-    return Environment(proxies, settings.verify if merged["verify"] is None else merged["verify"])
+    verify = settings.verify if merged["verify"] is None else merged["verify"]
+    return Environment(proxies, verify, settings.auth.mask)
 
 
-def _proxy_is_usable(url: str, environment: Environment, mask_secret: Callable[[str], None]) -> bool:
-    """Return whether requests to a URL can go where they shall; raises nothing, not to show the URL."""
+def _mask_for_proxy(
+    environment: Environment, settings: Settings, mask_secret: Callable[[str], None]
+) -> Mask | None:
+    """Return what replaces the secrets of the proxy and the key, None if the proxy cannot be used."""
+    secrets = _secrets_of_proxy(str(settings.base_url), environment)
+    if secrets is None:
+        return None
+    for secret in secrets:
+        mask_secret(secret)
+    masks = [settings.auth.mask, *map(key_mask, secrets)]
+    return lambda text: reduce(lambda masked, mask: mask(masked), masks, text)
+
+
+def _secrets_of_proxy(url: str, environment: Environment) -> set[str] | None:
+    """Return what may not be shown of a proxy's URL, None if it cannot be used; raises nothing of it."""
     proxy = select_proxy(url, environment.proxies)
     if not proxy:
-        return True
+        return set()
     try:
         proxy_url = str(prepend_scheme_if_needed(proxy, "http"))  # type: ignore[no-untyped-call]  # theirs
         parts = parse_url(proxy_url)
         user, password = get_auth_from_url(proxy_url)
-        for secret in {password, urlsplit(proxy_url).password or ""} - {""}:
-            mask_secret(secret)
-        (user + password).encode("latin-1")  # what a Proxy-Authorization header can carry
-        return parts.scheme in _PROXY_SCHEMES and bool((parts.host or "").encode("idna"))
+        sent = b64encode(f"{user}:{password}".encode("latin-1")).decode()  # as Proxy-Authorization has it
+        if parts.scheme not in _PROXY_SCHEMES or not (parts.host or "").encode("idna"):
+            return None
     except (ValueError, HTTPError):
-        return False
+        return None
+    return {password, urlsplit(proxy_url).password or "", sent} - {""} if password else set()
 
 
 def _check_bundle(path: str, settings: Settings) -> None:

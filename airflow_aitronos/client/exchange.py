@@ -23,19 +23,35 @@ class Exchange:
     :param deadline: of the call.
     :param is_cancelled: whether the task was told to stop.
     :param bytes_allowed: how much of a reply is read, headers and framing included.
+    :param read_timeout: seconds that the server may stand still, taking nothing as well as giving nothing.
     """
 
-    def __init__(self, deadline: Deadline, is_cancelled: Callable[[], bool], bytes_allowed: int) -> None:
+    def __init__(
+        self,
+        deadline: Deadline,
+        is_cancelled: Callable[[], bool],
+        *,
+        bytes_allowed: int,
+        read_timeout: float,
+    ) -> None:
         self.deadline = deadline
         self.is_cancelled = is_cancelled
+        self.read_timeout = read_timeout
         self.is_sent = True
         """Whether a byte of the request may have left: yes, unless a connection that can tell denies it."""
+        self.is_at_proxy = False
+        """Whether whoever is spoken to is still a proxy, which has not let anything through."""
         self._has_begun = False
         self._bytes_left = bytes_allowed
 
-    def connect(self) -> None:
-        """Note that a connection is made that will tell when the request leaves."""
+    def connect(self, *, to_proxy: bool) -> None:
+        """
+        Note that a connection is made that will tell when the request leaves.
+
+        :param to_proxy: whether it is made to a proxy.
+        """
         self.is_sent = False
+        self.is_at_proxy = to_proxy
 
     def begin(self) -> None:
         """
@@ -48,6 +64,15 @@ class Exchange:
         if self.is_cancelled() or self.deadline.remaining() <= 0:
             raise NotSentError
         self._has_begun = self.is_sent = True
+        self.is_at_proxy = False
+
+    def timeout(self, longest: float) -> float:
+        """
+        Return how long a socket may wait now: never zero, which a socket takes for "do not block".
+
+        :param longest: seconds that it may wait if the deadline leaves them.
+        """
+        return max(0.001, min(longest, self.deadline.remaining()))
 
     def read(self, count: int) -> None:
         """

@@ -12,6 +12,10 @@ from airflow_aitronos.exceptions import AitronosInputError
 # The vendor documents ids as a prefix and alphanumerics, of varying length ("API reference", ids); the
 # alphabet is what makes an id safe in a path, so it alone is checked.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
+_SHOWN = 16
+"""Characters of an id that may be shown whole."""
+
 _WORDS_FOR_NOTHING = frozenset({"none", "null", "undefined", "nan"})
 _TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9][A-Za-z0-9_-]*|\{[a-z_]+\}))+/?")
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
@@ -74,13 +78,21 @@ def expand_path(template: str, parameters: Mapping[str, object] | None = None) -
 
 
 def _refusal_of_text(name: str, value: str) -> str:
-    # Escaped even where it is printable: a Cyrillic letter looks like a Latin one.
-    shown = f"is '{safe_text(ascii(value)[1:-1], limit=60)}'"
+    shown = f"is {_shown(value)}"
     if "{{" in value or "{%" in value:
         return _refusal(name, shown, "The template was not rendered: pass it to a templated field.")
     if value.lower() in _WORDS_FOR_NOTHING:
         return _refusal(name, shown, "Did an upstream XCom return nothing? Jinja renders that as a word.")
+    if (odd := _ODD.search(value)) and odd.start() > 0:
+        shown += f" with {_shown(odd[0])} as character {odd.start() + 1}"
     return _refusal(name, shown, "Legal are 1 to 128 of A-Z a-z 0-9 _ - that start with a letter or digit.")
+
+
+def _shown(value: str) -> str:
+    # Escaped even where it is printable: a Cyrillic letter looks like a Latin one. And a long one is cut
+    # early: someone may have passed the API key, which is not known here.
+    escaped = ascii(value)[1:-1]
+    return f"'{safe_text(escaped if len(escaped) <= _SHOWN else escaped[: _SHOWN // 2] + '…')}'"
 
 
 def _refusal(name: str, what: str, hint: str) -> str:

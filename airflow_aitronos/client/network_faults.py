@@ -7,13 +7,14 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 import requests
 from urllib3.exceptions import InvalidHeader, LocationValueError
 
-from airflow_aitronos.client.exchange import ReplyTooLargeError
+from airflow_aitronos.client.exchange import Exchange, ReplyTooLargeError
 from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import safe_text
+from airflow_aitronos.client.safe_text import Mask, safe_text
 from airflow_aitronos.client.settings import Settings
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
@@ -33,24 +34,25 @@ _UNUSABLE = (
 )
 
 
-def network_failure(error: Exception, settings: Settings, *, is_sent: bool, is_expired: bool) -> Failure:
+def network_failure(error: Exception, settings: Settings, exchange: Exchange, *, mask: Mask) -> Failure:
     """
     Return what an exception that came instead of a reply means.
 
     :param error: the exception; nothing of it is kept but a short reason.
-    :param settings: of the connection, for host name and mask.
-    :param is_sent: whether a byte of the request may have left.
-    :param is_expired: whether the call's deadline has passed.
+    :param settings: of the connection.
+    :param exchange: the request, and how far it came.
+    :param mask: replaces the key, and the password of a proxy.
     """
-    if _find(error, ReplyTooLargeError):
-        return too_large("it does not end")
-    if unusable := _unusable(error, settings):
+    reason = _reason(error, mask)
+    if unusable := _unusable(error, reason):
         return unusable
-    if is_sent:
-        failure = _no_good_reply(error, settings)
+    if exchange.is_sent:
+        failure = _no_good_reply(error, reason, settings)
+    elif exchange.is_at_proxy or isinstance(error, requests.exceptions.ProxyError):
+        failure = _proxy_failure(error, reason, settings)
     else:
-        failure = _tls_failure(error, settings) or _no_connection(error, settings)
-    if is_expired and failure.transient:
+        failure = _tls_failure(error, settings.base_url.origin) or _no_connection(error, reason, settings)
+    if exchange.deadline.remaining() <= 0 and failure.transient:
         return Failure(
             AitronosNetworkError,
             f"total_timeout of {settings.total_timeout:g} s was used up ({failure.what})",
@@ -58,6 +60,15 @@ def network_failure(error: Exception, settings: Settings, *, is_sent: bool, is_e
             maybe_done=failure.maybe_done,
         )
     return failure
+
+
+def is_too_large(error: Exception) -> bool:
+    """
+    Return whether a reply was given up for its length.
+
+    :param error: what came instead of its end.
+    """
+    return _find(error, ReplyTooLargeError) is not None
 
 
 def not_sent(settings: Settings, *, is_cancelled: bool) -> Failure:
@@ -131,10 +142,10 @@ def proxy_refused(status: int | None = None) -> Failure:
     )
 
 
-def _unusable(error: Exception, settings: Settings) -> Failure | None:
+def _unusable(error: Exception, reason: str) -> Failure | None:
     """Return the failure of a request for which this machine is not set up."""
     if isinstance(error, requests.exceptions.ProxyError) and any(
-        _PROXY_AUTHENTICATION.search(str(one)) for one in _chain(error) if type(one) is OSError
+        _PROXY_AUTHENTICATION.match(str(one)) for one in _chain(error) if type(one) is OSError
     ):
         return proxy_refused()
     if isinstance(error, _UNUSABLE):
@@ -144,58 +155,70 @@ def _unusable(error: Exception, settings: Settings) -> Failure | None:
             "Check Host of the connection, and HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; a SOCKS proxy needs "
             "the package PySocks.",
         )
-    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+    if (
+        isinstance(error, OSError)
+        and not isinstance(error, requests.RequestException)
+        and not is_too_large(error)
+    ):
         return Failure(
             AitronosConfigurationError,
-            f"the CA bundle could not be read ({_reason(error, settings)})",
+            f"the CA bundle could not be read ({reason})",
             "Check verify in Extra, and the environment variable REQUESTS_CA_BUNDLE.",
         )
     return None
 
 
-def _no_connection(error: Exception, settings: Settings) -> Failure:
+def _no_connection(error: Exception, reason: str, settings: Settings) -> Failure:
     """Return the failure of a request that surely was not sent, for want of a connection."""
     host, origin = settings.base_url.host, settings.base_url.origin
-    if isinstance(error, requests.exceptions.ProxyError):
-        what = f"the proxy did not connect to {host} ({_reason(error, settings)})"
-        advice = "Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY."
-    elif _find(error, socket.gaierror) or _find(error, UnicodeError):
+    if _find(error, socket.gaierror) or _find(error, UnicodeError):
         what, advice = f"could not resolve the host name {host}", "Check Host of the connection, and DNS."
     elif _find(error, TimeoutError) or isinstance(error, requests.Timeout):
         what = f"no connection to {origin} within connect_timeout of {settings.connect_timeout:g} s"
         advice = "Check Host and Port of the connection, and firewalls on the way."
     else:
-        what = f"could not connect to {origin} ({_reason(error, settings)})"
+        what = f"could not connect to {origin} ({reason})"
         advice = "Check Host and Port of the connection, and whether the server is up."
     return Failure(AitronosNetworkError, what, advice, transient=True)
 
 
-def _tls_failure(error: Exception, settings: Settings) -> Failure | None:
+def _proxy_failure(error: Exception, reason: str, settings: Settings) -> Failure:
+    """Return the failure of a request that surely was not sent, for want of a proxy that lets it through."""
+    advice = "Check the proxy that HTTPS_PROXY or HTTP_PROXY names, and NO_PROXY."
+    if refused := _tls_failure(error, "the proxy"):
+        return replace(refused, advice=f"{refused.advice} {advice}")
+    what = f"the proxy did not connect to {settings.base_url.host} ({reason})"
+    return Failure(AitronosNetworkError, what, advice, transient=not is_too_large(error))
+
+
+def _tls_failure(error: Exception, whose: str) -> Failure | None:
     """Return the failure of a handshake that will not get better."""
     cause = _find(error, ssl.SSLError)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = safe_text(cause.verify_message or "certificate refused", limit=_REASON_LIMIT)
         return Failure(
             AitronosNetworkError,
-            f"the certificate of {settings.base_url.origin} was refused ({reason})",
+            f"the certificate of {whose} was refused ({reason})",
             "If the server uses a private CA, set verify in Extra to the path of its CA bundle; otherwise "
             "check Host and the server's certificate.",
         )
     if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
         return Failure(
             AitronosNetworkError,
-            f"the server does not speak TLS on this port ({settings.base_url.origin})",
+            f"the server does not speak TLS on this port ({whose})",
             "Check Host and Port of the connection.",
         )
     return None
 
 
-def _no_good_reply(error: Exception, settings: Settings) -> Failure:
+def _no_good_reply(error: Exception, reason: str, settings: Settings) -> Failure:
     """Return the failure of a request that may have arrived."""
+    if is_too_large(error):
+        return too_large("it does not end")
     if isinstance(error, requests.exceptions.InvalidHeader) or _find(error, InvalidHeader):
         return Failure(
             AitronosResponseError,
-            f"malformed response ({_reason(error, settings)})",
+            f"malformed response ({reason})",
             "Check that Host of the connection is the API.",
             maybe_done=True,
         )
@@ -204,9 +227,9 @@ def _no_good_reply(error: Exception, settings: Settings) -> Failure:
     elif isinstance(error, requests.Timeout) or _find(error, TimeoutError):
         what = f"no answer within read_timeout of {settings.read_timeout:g} s"
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-        what = f"the reply broke off ({_reason(error, settings)})"
+        what = f"the reply broke off ({reason})"
     else:
-        what = f"the connection broke ({_reason(error, settings)})"
+        what = f"the connection broke ({reason})"
     return Failure(
         AitronosNetworkError,
         what,
@@ -216,7 +239,7 @@ def _no_good_reply(error: Exception, settings: Settings) -> Failure:
     )
 
 
-def _reason(error: BaseException, settings: Settings) -> str:
+def _reason(error: BaseException, mask: Mask) -> str:
     """Return the root of an exception in a few words; server bytes in it are made safe."""
     chain = list(_chain(error))
     for kind in (http.client.HTTPException, OSError):
@@ -227,7 +250,7 @@ def _reason(error: BaseException, settings: Settings) -> str:
         if found:
             last = found[-1]
             text = getattr(last, "strerror", None) or str(last) or type(last).__name__
-            return safe_text(text, mask=settings.auth.mask, limit=_REASON_LIMIT)
+            return safe_text(text, mask=mask, limit=_REASON_LIMIT)
     return safe_text(type(chain[-1]).__name__, limit=_REASON_LIMIT)
 
 

@@ -61,7 +61,7 @@ def optional_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LI
     return safe_text(value, mask=mask, limit=limit) if isinstance(value, str) and value.strip() else None
 
 
-def json_safe(value: Any, *, mask: Mask = no_secrets) -> Any:
+def json_safe(value: Any, *, mask: Mask = no_secrets, strict: bool = True) -> Any:
     """
     Return decoded JSON without what XCom or a JSON column refuses, and without secrets.
 
@@ -70,17 +70,29 @@ def json_safe(value: Any, *, mask: Mask = no_secrets) -> Any:
 
     :param value: what ``json.loads`` returned.
     :param mask: replaces secrets in keys and strings.
-    :raises ValueError: if the value holds NaN or an infinity, which JSON does not know.
+    :param strict: whether a number that cannot be stored is an error; it becomes a text otherwise.
+    :raises ValueError: if the value holds NaN or an infinity, which JSON does not know, or a whole number
+        that does not fit into 64 bits. Airflow cannot hand those to its supervisor, and finds out only when
+        the task has done its work; to pass on another number than the server's would be worse.
     """
     if isinstance(value, str):
         return mask(_NOT_IN_XCOM.sub("\ufffd", value))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("not a JSON number")
     if isinstance(value, list):
-        return [json_safe(item, mask=mask) for item in value]
+        return [json_safe(item, mask=mask, strict=strict) for item in value]
     if isinstance(value, dict):
-        return {json_safe(key, mask=mask): json_safe(item, mask=mask) for key, item in value.items()}
+        return {
+            json_safe(key, mask=mask): json_safe(item, mask=mask, strict=strict)
+            for key, item in value.items()
+        }
+    if isinstance(value, int | float) and not _is_storable(value):
+        if strict:
+            raise ValueError("not a number that can be stored")
+        return str(value)
     return value
+
+
+def _is_storable(number: float) -> bool:
+    return math.isfinite(number) if isinstance(number, float) else -(2**63) <= number < 2**63
 
 
 def shortened(value: Any, *, mask: Mask = no_secrets, depth: int = 4, items: int = 20) -> Any:

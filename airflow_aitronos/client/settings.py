@@ -205,7 +205,7 @@ class _Reader:
             return parse(value)
         except ValueError as error:
             problem = str(error)
-        shown = safe_text(repr(value), mask=self._mask, limit=300)
+        shown = safe_text(_repr(value), mask=self._mask, limit=300)
         raise self._error(source, f"must be {problem}, not {shown}.")
 
     def _base_url(self, *, allow_http: bool) -> BaseUrl:
@@ -228,6 +228,13 @@ class _Reader:
             f"Nothing was sent: connection '{self._conn_id}' cannot be used: {field} {problem} "
             "Trying again cannot help."
         )
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return f"<{type(value).__name__}>"
 
 
 def _seconds(*, smallest: float) -> Callable[[Any], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +15,16 @@ from urllib3.exceptions import HTTPError
 from airflow_aitronos import __version__
 from airflow_aitronos.client.adapter import DeadlineAdapter
 from airflow_aitronos.client.clock import Deadline
-from airflow_aitronos.client.envelope import is_final
+from airflow_aitronos.client.envelope import needs_no_body
 from airflow_aitronos.client.environment import Environment, read_environment
 from airflow_aitronos.client.exchange import Exchange, NotSentError, current_exchange
-from airflow_aitronos.client.network_faults import network_failure, not_sent, odd_encoding, too_large
+from airflow_aitronos.client.network_faults import (
+    is_too_large,
+    network_failure,
+    not_sent,
+    odd_encoding,
+    too_large,
+)
 from airflow_aitronos.client.reply import Failure, Reply
 from airflow_aitronos.client.safe_text import safe_text
 from airflow_aitronos.client.settings import Settings
@@ -96,6 +103,7 @@ class Transport:
         self._settings = settings
         self._mask_secret = mask_secret
         self._is_cancelled = is_cancelled
+        self._process = os.getpid()
 
     @cached_property
     def session(self) -> AitronosSession:
@@ -130,9 +138,15 @@ class Transport:
         :raises AitronosInputError: if the request cannot be sent as it is; nothing was sent.
         :raises AitronosConfigurationError: if the environment does not let it be sent.
         """
+        self._leave_connections_of_parent()
         prepared = self._prepare(request)
         environment = self._environment
-        exchange = Exchange(deadline, self._is_cancelled, BODY_LIMIT + _HEAD_LIMIT)
+        exchange = Exchange(
+            deadline,
+            self._is_cancelled,
+            bytes_allowed=BODY_LIMIT + _HEAD_LIMIT,
+            read_timeout=self._settings.read_timeout,
+        )
         token = current_exchange.set(exchange)
         try:
             return self._exchange(prepared, environment, deadline)
@@ -141,9 +155,7 @@ class Transport:
         except NO_REPLY as error:
             # Read here, and not raised from here: in `error` stands the request, key included, and an
             # exception raised inside this block would carry it as its context.
-            return network_failure(
-                error, self._settings, is_sent=exchange.is_sent, is_expired=deadline.remaining() <= 0
-            )
+            return network_failure(error, self._settings, exchange, mask=environment.mask)
         except BaseException as error:  # noqa: BLE001  # it is raised again
             # AirflowTaskTimeout and its like go on, but for the frames of requests and urllib3: among their
             # local variables is the key, and error trackers show those.
@@ -155,6 +167,12 @@ class Transport:
         """Close all connections; the next request opens new ones."""
         if (session := self.__dict__.pop("session", None)) is not None:
             session.close()
+
+    def _leave_connections_of_parent(self) -> None:
+        """Forget connections that came along in a fork: the parent reads the replies on them, too."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self.__dict__.pop("session", None)
 
     def _prepare(self, request: Request) -> requests.PreparedRequest:
         expected = f"{self._settings.base_url}{request.path}"
@@ -210,8 +228,9 @@ def _read_body(response: requests.Response) -> bytes | Failure:
     """
     Return the body of a reply, or why it cannot be read.
 
-    Only a success needs its body: of any other reply the status says more than what broke in its body. But
-    one that is too large is not asked for again, unless its status says that anyway.
+    Only a success needs its body: of any other reply the status says more than what broke in its body. What
+    came of a broken one is dropped, since it may end within the key. But a reply that is too large is not
+    asked for again, unless its status says that anyway.
     """
     status = response.status_code
     is_success = 200 <= status < 300
@@ -222,12 +241,17 @@ def _read_body(response: requests.Response) -> bytes | Failure:
         for chunk in response.iter_content(_CHUNK):
             body += chunk
             if len(body) > BODY_LIMIT:
-                problem = f"HTTP {status} with a body over {BODY_LIMIT // 1024} KiB"
-                return b"" if is_final(status) else too_large(problem, status)
-    except NO_REPLY:
+                return _without_body(status, f"HTTP {status} with a body over {BODY_LIMIT // 1024} KiB")
+    except NO_REPLY as error:
         if is_success:
             raise
+        return _without_body(status, "it does not end") if is_too_large(error) else b""
     return bytes(body)
+
+
+def _without_body(status: int, problem: str) -> bytes | Failure:
+    """Return what is left of a reply that is too large."""
+    return b"" if needs_no_body(status) else too_large(problem, status)
 
 
 def _without_query(url: str) -> str:

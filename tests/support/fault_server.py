@@ -41,10 +41,12 @@ class FaultServer:
 
     :param replies: any iterable, `itertools.repeat(http(429))` too; beyond it every request gets a 500.
     :param tls: makes it an https server.
+    :param address: to listen on.
     """
 
     replies: Iterable[Reply] = ()
     tls: ssl.SSLContext | None = None
+    address: str = "127.0.0.1"
     requests: list[Request] = field(default_factory=list, init=False)
     connections: int = field(default=0, init=False)  # exact once the server is closed
     port: int = field(default=0, init=False)
@@ -52,14 +54,16 @@ class FaultServer:
     @property
     def url(self) -> str:
         """Base URL without a slash at the end."""
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     def __enter__(self) -> FaultServer:
         self._script, self._lock = iter(self.replies), threading.Lock()
         self._errors: list[BaseException] = []
         self._open: list[Connection] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self._listener = socket.create_server((self.address, 0), family=family, backlog=128)
         self._bell, self._bell_rope = socket.socketpair()
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)

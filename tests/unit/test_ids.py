@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_aitronos.client.ids import check_id, expand_path
 from airflow_aitronos.exceptions import AitronosInputError
+from tests.unit.tools import KEY
 
 TEMPLATE = "/v1/assistants/{assistant_id}/workflow"
 
@@ -46,6 +47,23 @@ def test_any_value_is_one_path_segment_or_refused(value: object) -> None:
     assert checked.isascii()
     assert checked.replace("_", "").replace("-", "").isalnum()
     assert 1 <= len(checked) <= 128
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (f"{KEY}/", f"is '{KEY[:8]}…' with '/' as character {len(KEY) + 1}, which"),
+        (f"{KEY} {KEY}", f"is '{KEY[:8]}…' with ' ' as character {len(KEY) + 1}, which"),
+        ("asst_1/workflow", "is 'asst_1/workflow' with '/' as character 7, which"),
+        ("/asst_1", "is '/asst_1', which"),
+        ("asst_1\u0430", "is 'asst_1\\u0430' with '\\u0430' as character 7, which"),
+        ("a" * 129, "is 'aaaaaaaa…', which"),
+    ],
+)
+def test_what_is_wrong_is_shown_but_no_key(value: str, shown: str) -> None:
+    with pytest.raises(AitronosInputError) as caught:
+        check_id("assistant_id", value)
+    assert f"assistant_id {shown} cannot be an id" in str(caught.value)
 
 
 @given(st.text())

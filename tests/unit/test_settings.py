@@ -90,6 +90,12 @@ def test_a_wrong_value_is_told_the_legal_ones(name: str, value: Any) -> None:
     assert f"Extra key {name} must be {LEGAL[name]}" in text
 
 
+@pytest.mark.parametrize("value", [10**5000, [10**5000]], ids=["number", "list"])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_number_that_python_does_not_write_is_refused_all_the_same(name: str, value: Any) -> None:
+    assert f"argument {name} must be {LEGAL[name]}" in refusal(arguments={name: value})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "seconds"),
     [

@@ -27,7 +27,7 @@ from airflow_aitronos.exceptions import (
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
 from tests.support.faults import Close, Endless, Reset
-from tests.support.replies import Pairs, http
+from tests.support.replies import CHUNKED, Pairs, chunked, http
 from tests.wire.wire_case import (
     ASSISTANT,
     CONN_ID,
@@ -57,6 +57,7 @@ IN_30_S = "Sun, 15 Jun 2025 15:07:10"
 ONCE = {"max_attempts": 1}
 TWICE = {"max_attempts": 2}
 LOCATION_PASSWORD = "location-CANARY-pw"
+BIG_ESCAPE, SMALL_ESCAPE, SLASHED = "\\u002D", "\\u002d", "\\-"  # what servers write for "-"
 MANY = 1024 * 1024 + 1  # bytes: more than is read of any body
 
 
@@ -153,10 +154,16 @@ WAITS = [
     WireCase(
         "H1",
         "429 with Retry-After: 2, then 200",
-        replies=[limited("2"), GOOD],
         sent=2,
         waits=[asked(2)],
-        logs=(TRACE, "AitronosRateLimitError", "HTTP 429"),
+        variants={
+            "envelope": vary(
+                replies=[limited("2"), GOOD], logs=(TRACE, "AitronosRateLimitError", "HTTP 429")
+            ),
+            # Status and header say all that there is to know.
+            "too-long": vary(replies=[http(429, "x" * MANY, [("Retry-After", "2")]), GOOD]),
+            "endless": vary(replies=[[http(429, None, [("Retry-After", "2")]), Endless()], GOOD]),
+        },
     ),
     WireCase(
         "H2",
@@ -406,6 +413,7 @@ SERVER_AT_FAULT = [
             "then-nothing-linked": vary(
                 replies=[http(425), NOTHING_LINKED], sent=2, end=done(workflow_id=None)
             ),
+            "too-long": vary(replies=[http(425, "x" * MANY), GOOD], sent=2),
             "for-ever": given_up(425, AitronosNetworkError),
         },
     ),
@@ -523,7 +531,25 @@ REFUSED = [
             "too-long": vary(replies=[http(401, "x" * MANY)]),
             "endless": vary(replies=[[http(401, None), Endless()]]),
             "cut": vary(replies=[Close(http(401, HTML)[:-9])] * 4),
+            "cut-in-the-headers": vary(replies=[Close(b"HTTP/1.1 401 Unauthorized\r\nX-Requ")]),
             "broken-gzip": vary(replies=[http(401, HTML, [("Content-Encoding", "gzip")])] * 4),
+        }
+        | {
+            f"key-{name}": vary(replies=[reply], never=("CANARY",))
+            for name, reply in {
+                "in-json": http(401, {"detail": f"no user for {KEY}"}),
+                "in-json-escapes": http(401, f'{{"detail": "no {KEY.replace("-", BIG_ESCAPE)}"}}'),
+                "in-escapes-of-no-json": http(401, f'{{"detail": {KEY.replace("-", SMALL_ESCAPE)}'),
+                "in-slashes": http(401, f'{{"detail": {KEY.replace("-", SLASHED)}'),
+                "in-percent": http(401, f"no user for {KEY.replace('-', '%2d')}"),
+                "in-entities": http(401, f"<p>no user for {KEY.replace('-', '&#x2d;')}</p>"),
+                "in-decimal-entities": http(401, f"<p>no user for {KEY.replace('-', '&#45;')}</p>"),
+                "in-pieces-of-html": http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>"),
+                "on-two-lines": http(401, f"{KEY[:12]}\r\n  {KEY[12:]}"),
+                "cut": Close(http(401, f"no user for {KEY}")[:-3]),
+                "cut-in-json": Close(http(401, {"error": {"code": "X", "message": KEY}})[:-6]),
+                "cut-in-chunks": Close(http(401, chunked([KEY[:-2].encode()], b""), [CHUNKED])),
+            }.items()
         },
     ),
     WireCase(
@@ -608,7 +634,15 @@ REFUSED = [
             ),
             "422-nan": vary(
                 replies=[envelope(422, "VALIDATION_ERROR", details={"n": float("nan")})],
-                end=stop(AitronosRequestError, "HTTP 422", status_code=422),
+                end=stop(AitronosRequestError, **facts(422, "VALIDATION_ERROR"), details={"n": "nan"}),
+            ),
+            "422-huge": vary(
+                replies=[envelope(422, "VALIDATION_ERROR", details={"n": 10**30, "m": 5})],
+                end=stop(
+                    AitronosRequestError,
+                    **facts(422, "VALIDATION_ERROR"),
+                    details={"n": f"1{'0' * 30}", "m": 5},
+                ),
             ),
             "422-framework": vary(
                 replies=[
@@ -776,10 +810,11 @@ TWO_HUNDREDS = [
                 "200": 200,
                 "302": 302,
                 "zero": 0,
-                "huge": 10**30,
+                "huge": 2**63 - 1,
                 "list": [401],
             }.items()
-        },
+        }
+        | {"status-of-no-computer": inside_200(10**30, MALFORMED)},
     ),
     WireCase(
         "H33",
@@ -940,6 +975,10 @@ TWO_HUNDREDS = [
             "infinity": answer(detached(workflow_id=float("inf"))) | {"end": MALFORMED},
             "negative-infinity": answer(detached(extra=[float("-inf")])) | {"end": MALFORMED},
             "1e999": answer(json.dumps(detached(message=7)).replace("7", "1e999")) | {"end": MALFORMED},
+            # Airflow's worker cannot hand on a number over 64 bits, and finds out when the task is done.
+            "huge": answer(detached(extra=[2**63])) | {"end": MALFORMED},
+            "huge-and-negative": answer(detached(message=-(2**63) - 1)) | {"end": MALFORMED},
+            "64-bits": answer(detached(extra=[2**63 - 1, -(2**63)])),
             "nul-in-message": answer(detached(message="a\x00b")) | {"end": done(message="a\ufffdb")},
             "nul-in-workflow": answer(detached(workflow_id="a\x00")) | {"end": done(workflow_id="a\ufffd")},
             "surrogate": answer(detached(message="a\ud800b")) | {"end": done(message="a\ufffdb")},
@@ -986,6 +1025,12 @@ REDIRECTS = [
             ),
             "folded": redirect(302, "http://127.0.0.1:{other}/\r\n X-Injected: ::group::"),
             "injected": redirect(302, "http://127.0.0.1:{other}/\r\nX-Injected: yes"),
+            # What follows the slash is no part of the host, though someone may have meant it for one.
+            "userinfo-slash": redirect(302, f"http://me:{LOCATION_PASSWORD}/x@127.0.0.1:{{other}}/"),
+            "userinfo-question": redirect(302, f"http://me:{LOCATION_PASSWORD}?x@127.0.0.1:{{other}}/"),
+            "userinfo-hash": redirect(302, f"http://me:{LOCATION_PASSWORD}#x@127.0.0.1:{{other}}/"),
+            "userinfo-digits": redirect(302, "http://me:54321/x@127.0.0.1:{other}/") | {"never": ("54321",)},
+            "ipv6": redirect(302, "http://[::1]:{other}/", "http://[::1]:"),
             "no-scheme": redirect(307, f"//me:{LOCATION_PASSWORD}@127.0.0.1:{{other}}/"),
             "key": redirect(302, f"http://{KEY}.example/{KEY}", "***"),
             "escape-codes": redirect(302, "http://\x1b[31mevil.example/"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from airflow_aitronos.client.clock import SystemClock
 from airflow_aitronos.exceptions import (
+    AitronosAuthenticationError,
     AitronosConfigurationError,
     AitronosNetworkError,
     AitronosNotFoundError,
@@ -49,6 +52,8 @@ SOON: dict[str, Any] = {"read_timeout": 0.3, "max_attempts": 2}
 # Long enough for a busy machine to get as far as the drip, and for no single byte to be late.
 DRIPPED: dict[str, Any] = {"total_timeout": 1, "read_timeout": 5}
 PROXY_PASSWORD = "proxy-CANARY-pw"
+ODD_PASSWORD = "p@ss/CANARY+pw"
+PROXY_CREDENTIALS = b64encode(f"proxyuser:{PROXY_PASSWORD}".encode()).decode()
 BEHIND_PROXY = "api.aitronos.example"
 TUNNEL = f"CONNECT {BEHIND_PROXY}:443"
 
@@ -93,9 +98,22 @@ def behind_closed_proxy(scene: Scene) -> None:
     proxy_on(scene, port)
 
 
-def proxy_on(scene: Scene, port: int) -> None:
+def behind_tls_proxy(scene: Scene) -> None:
+    proxy_on(scene, scene.server.port, scheme="https")
+
+
+def behind_proxy_with_odd_password(scene: Scene) -> None:
+    proxy_on(scene, scene.server.port, password=quote(ODD_PASSWORD, safe=""))
+
+
+def proxy_on(scene: Scene, port: int, *, scheme: str = "http", password: str = PROXY_PASSWORD) -> None:
     scene.host = f"https://{BEHIND_PROXY}"
-    scene.patch.setenv("HTTPS_PROXY", f"http://proxyuser:{PROXY_PASSWORD}@127.0.0.1:{port}")
+    scene.patch.setenv("HTTPS_PROXY", f"{scheme}://proxyuser:{password}@127.0.0.1:{port}")
+
+
+BODY = GOOD.partition(b"\r\n\r\n")[2].decode()
+LENGTH = f"Content-Length: {len(BODY)}"
+NO_COLON = f"no header ::group:: {KEY} {'y' * 3000}"
 
 
 # --- replies ---------------------------------------------------------------------------------------
@@ -108,6 +126,16 @@ def cut(by: int = 5) -> bytes:
 
 def bad_chunk(line: bytes) -> Reply:
     return Close(http(200, b"2\r\n{ \r\n" + line, [CHUNKED]))
+
+
+def headed(status_line: str, *lines: str) -> bytes:
+    """Return a good reply with these header lines, whatever they look like."""
+    return "\r\n".join([status_line, *lines, "", BODY]).encode()
+
+
+def handshake_in_pieces() -> Drip:
+    """Return the beginning of a TLS record that is long in coming."""
+    return Drip(b"\x16\x03\x03\x40\x00" + b"\x02" * 500, 1, 0.05)
 
 
 @cache
@@ -184,6 +212,7 @@ NETWORK_CASES = [
             "connect-timeout": vary(
                 extra={"connect_timeout": 0.3, "total_timeout": 9, "max_attempts": 2, "max_backoff": 0.05},
                 attempts=2,
+                within=2.5,
                 end=later(AitronosNetworkError, "connect_timeout"),
             ),
             "total-timeout-is-shorter": vary(
@@ -277,7 +306,36 @@ NETWORK_CASES = [
             }.items()
         },
     ),
-    WireCase("N8", "close without a response", replies=[Close()] * 4, sent=4, connections=4, end=BROKEN),
+    WireCase(
+        "N8",
+        "close without a response, or before its headers are whole",
+        sent=4,
+        connections=4,
+        end=BROKEN,
+        variants={
+            name: vary(replies=[Close(data)] * 4)
+            for name, data in {
+                "at-once": b"",
+                "in-the-status-line": b"HTTP/1.1 200",
+                "after-the-status-line": b"HTTP/1.1 200 OK\r\n",
+                "in-the-headers": GOOD[:40],
+                "before-the-empty-line": GOOD.partition(b"\r\n\r\n")[0] + b"\r\n",
+                # Whole, it would say that all is done.
+                "in-the-headers-of-a-204": b"HTTP/1.1 204 No Content\r\nX-Requ",
+                "in-the-headers-of-a-103": b"HTTP/1.1 103 Early Hints\r\nLink",
+            }.items()
+        }
+        | {
+            "in-the-headers-of-tls": vary(replies=[Close(GOOD[:40])] * 4, tls=Certificate()),
+            # Nothing is missing here but the connection.
+            "after-a-whole-204": vary(
+                replies=[Close(http(204, None))],
+                sent=1,
+                connections=1,
+                end=done("204", warns=True, workflow_id=None, message=None),
+            ),
+        },
+    ),
     WireCase(
         "N9",
         "the server never sends headers",
@@ -285,6 +343,7 @@ NETWORK_CASES = [
         extra=SOON,
         sent=2,
         connections=2,
+        within=2.5,
         end=later(AitronosNetworkError, "read_timeout", maybe_done=True),
     ),
     WireCase(
@@ -347,6 +406,7 @@ NETWORK_CASES = [
         "stall in mid-body",
         extra=SOON,
         sent=2,
+        within=2.5,
         end=later(AitronosNetworkError, "read_timeout", maybe_done=True),
         variants={
             "length": vary(replies=[[cut(), Hang()]] * 2),
@@ -358,6 +418,7 @@ NETWORK_CASES = [
         "body shorter than Content-Length",
         variants={
             "for-ever": vary(replies=[Close(cut())] * 4, sent=4, end=BROKEN),
+            "tls": vary(replies=[Close(cut())] * 4, sent=4, end=BROKEN, tls=Certificate()),
             "no-byte-of-it": vary(replies=[Close(GOOD.partition(b"{")[0])] * 4, sent=4, end=BROKEN),
             # What is there reads as a whole object: only the length tells that the end is missing.
             "reads-as-whole": vary(replies=[Close(http(200, "{}" + " " * 99)[:-99])] * 4, sent=4, end=BROKEN),
@@ -465,6 +526,10 @@ NETWORK_CASES = [
                 replies=[[http(503, None), Endless()]],
                 end=later(AitronosResponseError, "too large", maybe_done=True, status_code=503),
             ),
+            "trailers-of-a-server-error": vary(
+                replies=[[http(503, chunked([b"{}"], b"0\r\n"), [CHUNKED]), Endless(b"X-A: b\r\n" * 1000)]],
+                end=later(AitronosResponseError, "too large", maybe_done=True, status_code=503),
+            ),
         },
     ),
     WireCase(
@@ -495,9 +560,10 @@ NETWORK_CASES = [
     ),
     WireCase(
         "N21",
-        "too many or too long headers",
+        "too many or too long headers, or such as cannot be read",
         sent=4,
         end=BROKEN,
+        never=("::group::", "y" * 600),
         variants={
             "101-headers": vary(replies=[http(200, detached(), [(f"X-{n}", "y") for n in range(120)])] * 4),
             "70-kb-header": vary(replies=[http(200, detached(), [("X-Long", "y" * 70_000)])] * 4),
@@ -507,6 +573,41 @@ NETWORK_CASES = [
             "endless-header": vary(
                 replies=[[b"HTTP/1.1 200 OK\r\nX-Long: ", Endless()]] * 4,
                 memory=True,
+            ),
+            # Where the body ends is known by then.
+            "no-colon-after-the-length": vary(
+                replies=[headed("HTTP/1.1 200 OK", LENGTH, NO_COLON, "X: y")], sent=1, end=done(WORKFLOW)
+            ),
+            "no-colon-before-the-length": vary(
+                replies=[headed("HTTP/1.1 200 OK", NO_COLON, LENGTH)] * 4, connections=4
+            ),
+            "space-before-the-colon": vary(
+                replies=[headed("HTTP/1.1 200 OK", LENGTH.replace(":", " :"))] * 4, connections=4
+            ),
+            "no-colon-in-a-401": vary(
+                replies=[headed("HTTP/1.1 401 Unauthorized", NO_COLON, LENGTH)],
+                sent=1,
+                end=stop(AitronosAuthenticationError, status_code=401),
+            ),
+            "no-name-before-the-length": vary(
+                replies=[headed("HTTP/1.1 200 OK", f":{NO_COLON}", LENGTH)], sent=1, end=done(WORKFLOW)
+            ),
+            # Its parser writes what it cannot read to the log, with a traceback.
+            "cookie": vary(
+                replies=[
+                    headed(
+                        "HTTP/1.1 200 OK",
+                        LENGTH,
+                        f"Set-Cookie: {KEY}=::group::; Expires=01 Jan {'9' * 5000} 00:00:00 GMT",
+                    )
+                ],
+                sent=1,
+                end=done(WORKFLOW),
+            ),
+            "multipart": vary(
+                replies=[headed("HTTP/1.1 200 OK", "Content-Type: multipart/mixed; boundary=x", LENGTH)],
+                sent=1,
+                end=done(WORKFLOW),
             ),
         },
     ),
@@ -519,6 +620,13 @@ NETWORK_CASES = [
             "one-header": vary(replies=[Close(http(200, "{}", [("Content-Length", "5, 6")]))]),
             "two-headers": vary(
                 replies=[Close(http(200, "{}", [("Content-Length", "5"), ("Content-Length", "6")]))]
+            ),
+            # These do not conflict; the connection stays open, and nothing waits for its end.
+            "the-same-twice": vary(
+                replies=[headed("HTTP/1.1 200 OK", f"{LENGTH}, {len(BODY)}")], end=done(WORKFLOW)
+            ),
+            "the-same-in-two-headers": vary(
+                replies=[headed("HTTP/1.1 200 OK", LENGTH, LENGTH)], end=done(WORKFLOW)
             ),
         },
     ),
@@ -550,6 +658,34 @@ NETWORK_CASES = [
                 extra={"connect_timeout": 0.3, "max_attempts": 2, "read_timeout": 0.3},
                 attempts=2,
                 connections=2,
+                within=2.5,
+            ),
+            "dripped": vary(
+                replies=[Unread(handshake_in_pieces())],
+                extra=DRIPPED,
+                clock=SystemClock,
+                attempts=1,
+                end=later(AitronosNetworkError, "total_timeout"),
+            ),
+            # The proxy has used up most of the time; the handshake gets the rest.
+            "hang-behind-a-late-proxy": vary(
+                prepare=behind_proxy,
+                replies=[[Hang(1.7), http(200, None), Hang()]],
+                extra={"total_timeout": 2},
+                clock=SystemClock,
+                sent=[TUNNEL],
+                never=(PROXY_PASSWORD,),
+                end=later(AitronosNetworkError, "total_timeout"),
+            ),
+            "dripped-through-a-tls-proxy": vary(
+                prepare=behind_tls_proxy,
+                tls=Certificate(),
+                replies=[[http(200, None), handshake_in_pieces()]],
+                extra=DRIPPED,
+                clock=SystemClock,
+                sent=[TUNNEL],
+                never=(PROXY_PASSWORD,),
+                end=later(AitronosNetworkError, "total_timeout"),
             ),
         },
     ),
@@ -570,7 +706,7 @@ NETWORK_CASES = [
         "N26",
         "a proxy that does not let us through",
         prepare=behind_proxy,
-        never=(PROXY_PASSWORD,),
+        never=(PROXY_PASSWORD, PROXY_CREDENTIALS),
         variants={
             "refused": vary(
                 prepare=behind_closed_proxy,
@@ -593,6 +729,57 @@ NETWORK_CASES = [
                 sent=[TUNNEL],
                 end=stop(AitronosConfigurationError, "407", "HTTPS_PROXY"),
             ),
+            # A status that only speaks of 407 does not ask for credentials.
+            "connect-403-that-names-407": vary(
+                replies=[Close(http(403, reason="Tunnel connection failed: 407"))] * 4,
+                sent=[TUNNEL] * 4,
+                end=later(AitronosNetworkError, "proxy", "403"),
+            ),
+            "password-repeated": vary(
+                replies=[Close(http(403, reason=f"{PROXY_PASSWORD} {PROXY_CREDENTIALS}"))] * 4,
+                sent=[TUNNEL] * 4,
+                end=later(AitronosNetworkError, "the proxy", "***"),
+            ),
+            "odd-password-repeated": vary(
+                prepare=behind_proxy_with_odd_password,
+                replies=[Close(http(403, reason=f"{ODD_PASSWORD} p%40ss%2fCANARY%2bpw"))] * 4,
+                sent=[TUNNEL] * 4,
+                never=("CANARY",),
+                end=later(AitronosNetworkError, "the proxy", "***"),
+            ),
+            "speaks-no-tls": vary(
+                prepare=behind_tls_proxy,
+                replies=[Unread([http(400, "This is plain HTTP.", keep_alive=False), Hang(1)])],
+                sent=0,
+                attempts=1,
+                end=later(AitronosNetworkError, "the proxy", "does not speak TLS", "HTTPS_PROXY"),
+            ),
+            "unknown-ca": vary(
+                prepare=behind_tls_proxy,
+                tls=Certificate(known=False),
+                sent=0,
+                attempts=1,
+                end=later(AitronosNetworkError, "certificate of the proxy", "verify"),
+            ),
+            # A request that never left the proxy was surely not carried out.
+            "endless": vary(
+                replies=[[b"HTTP/1.1 200 OK\r\n", Endless(b"X: " + b"y" * 60_000 + b"\r\n")]],
+                sent=[TUNNEL],
+                end=later(AitronosNetworkError, "the proxy", "too large"),
+            ),
+        }
+        | {
+            f"connect-answered-by-{name}": vary(
+                replies=[reply] * 4, sent=[TUNNEL] * 4, end=later(AitronosNetworkError, "the proxy")
+            )
+            for name, reply in {
+                "garbage": Close(b"\x00garbage\r\n\r\n"),
+                "an-end": Close(),
+                "a-reset": Reset(),
+                "half-a-status-line": Close(b"HTTP/1.1 2"),
+            }.items()
+        }
+        | {
             # A proxy for plain http answers in the server's place.
             "407-without-tunnel": vary(
                 prepare=lambda scene: None,

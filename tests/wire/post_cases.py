@@ -20,8 +20,11 @@ from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.fault_server import Reply, Unread
 from tests.support.faults import Close, Endless, Hang, Reset
 from tests.support.replies import CHUNKED, chunked, http
+from tests.wire.http_cases import MANY
 from tests.wire.network_cases import (
+    TUNNEL,
     behind_closed_proxy,
+    behind_proxy,
     https_to_plain_server,
     no_name_resolution,
     nobody_answers,
@@ -34,6 +37,7 @@ from tests.wire.wire_case import (
     Certificate,
     End,
     WireCase,
+    asked,
     envelope,
     later,
     stop,
@@ -114,6 +118,20 @@ POST_CASES = [
             ),
             "429": vary(replies=[LIMITED, LIMITED, GOOD_POST], sent=[POST] * 3),
             "425": vary(replies=[http(425), GOOD_POST], sent=[POST] * 2),
+            "429-too-long": vary(
+                replies=[http(429, "x" * MANY, [("Retry-After", "2")]), GOOD_POST],
+                sent=[POST] * 2,
+                waits=[asked(2)],
+            ),
+            "425-too-long": vary(replies=[http(425, "x" * MANY), GOOD_POST], sent=[POST] * 2),
+            # It did not let the request through, whatever it says without end.
+            "proxy-endless": vary(
+                prepare=behind_proxy,
+                replies=[[b"HTTP/1.1 200 OK\r\n", Endless(b"X: " + b"y" * 60_000 + b"\r\n")]],
+                sent=[TUNNEL],
+                attempts=1,
+                end=surely("the proxy", "too large"),
+            ),
             "429-for-ever": vary(
                 replies=[LIMITED] * 4,
                 sent=[POST] * 4,
@@ -138,6 +156,8 @@ POST_CASES = [
             "reset-before-it-is-read": lost(Unread(Reset()), sent=[], attempts=1),
             "closed": lost(Close()),
             "cut": lost(Close(GOOD_POST[:-5])),
+            "cut-in-the-headers": lost(Close(GOOD_POST[:40])),
+            "no-colon-in-the-headers": lost(b"HTTP/1.1 201 Created\r\nno colon\r\n\r\n"),
             "cut-chunks": lost(Close(http(201, chunked([b"{"], b""), [CHUNKED]))),
             "read-timeout": lost(Hang(), extra={"read_timeout": 0.3}),
             "stall": lost([GOOD_POST[:-5], Hang()], extra={"read_timeout": 0.3}),

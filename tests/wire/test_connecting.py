@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from airflow_aitronos.client import adapter
 from airflow_aitronos.exceptions import (
@@ -18,12 +22,14 @@ from airflow_aitronos.exceptions import (
     AitronosConfigurationError,
     AitronosError,
     AitronosNetworkError,
+    AitronosUnsafeToRepeatError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
-from tests.support.addresses import blackhole, closed_port
+from tests.support.addresses import blackhole, closed_port, tls_context
 from tests.support.airflow_versions import needs_unchecked_extra
+from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer
+from tests.support.fault_server import FaultServer, Unread
 from tests.support.replies import http
 from tests.wire.runner import connect
 from tests.wire.wire_case import ASSISTANT, GOOD, KEY
@@ -70,6 +76,110 @@ def test_all_addresses_of_a_name_share_the_deadline(monkeypatch: pytest.MonkeyPa
         with AitronosHook() as hook, pytest.raises(AitronosNetworkError, match="total_timeout"):
             hook.detach_assistant_workflow(ASSISTANT)
         assert time.monotonic() - started < 2
+
+
+def test_a_handshake_gets_what_connecting_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    with late_listener(0.5) as port:  # the kernel asks again after a second
+        connect(monkeypatch, f"https://127.0.0.1:{port}", total_timeout=2, connect_timeout=30)
+        started = time.monotonic()
+        with AitronosHook() as hook, pytest.raises(AitronosNetworkError, match="total_timeout"):
+            hook.detach_assistant_workflow(ASSISTANT)
+        assert time.monotonic() - started < 2.6
+
+
+@contextmanager
+def late_listener(seconds: float) -> Iterator[int]:
+    """Give a port where nobody is let in for some seconds, and nobody is spoken to after that."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        stack.enter_context(socket.create_connection(listener.getsockname()))
+        timer = threading.Timer(seconds, lambda: stack.enter_context(listener.accept()[0]))
+        timer.start()
+        yield listener.getsockname()[1]
+        timer.join()
+
+
+SLOW_READERS = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+BIG: dict[str, Any] = {"name": "x", "definition": {"a": "y" * 12_000_000}}
+
+
+@SLOW_READERS
+def test_an_upload_may_take_longer_than_connecting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tls: bool
+) -> None:
+    def read_late(connection: Connection) -> None:
+        threading.Event().wait(1)
+        while not connection.buffer.endswith(b'"}}'):
+            connection.receive()
+        connection.send(http(201, {"id": "flow_1"}))
+
+    with (
+        slow_reader(monkeypatch, tmp_path, read_late, tls=tls, connect_timeout=0.4, read_timeout=20),
+        AitronosHook() as hook,
+    ):
+        assert hook.request("POST", "/v1/workflows", json=BIG) == {"id": "flow_1"}
+
+
+@SLOW_READERS
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ({"total_timeout": 1, "read_timeout": 20}, "total_timeout"),
+        ({"total_timeout": 20, "read_timeout": 0.5, "connect_timeout": 20}, "read_timeout"),
+    ],
+    ids=["total", "read"],
+)
+def test_an_upload_that_is_not_taken_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tls: bool, extra: dict[str, Any], says: str
+) -> None:
+    gone = threading.Event()
+
+    def read_nothing(connection: Connection) -> None:
+        gone.wait(20)
+
+    with slow_reader(monkeypatch, tmp_path, read_nothing, tls=tls, **extra):
+        started = time.monotonic()
+        with AitronosHook() as hook, pytest.raises(AitronosUnsafeToRepeatError, match=says):
+            hook.request("POST", "/v1/workflows", json=BIG)
+        seconds = time.monotonic() - started
+        gone.set()
+    assert seconds < 2.5
+
+
+@SLOW_READERS
+def test_an_upload_that_is_taken_in_drops_ends_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tls: bool
+) -> None:
+    gone = threading.Event()
+
+    def read_slowly(connection: Connection) -> None:
+        while not gone.wait(0.05) and connection.receive():
+            pass
+
+    with slow_reader(monkeypatch, tmp_path, read_slowly, tls=tls, total_timeout=1):
+        started = time.monotonic()
+        with AitronosHook() as hook, pytest.raises(AitronosUnsafeToRepeatError, match="total_timeout"):
+            hook.request("POST", "/v1/workflows", json=BIG)
+        seconds = time.monotonic() - started
+        gone.set()
+    assert seconds < 2
+
+
+@contextmanager
+def slow_reader(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    step: Callable[[Connection], None],
+    *,
+    tls: bool,
+    **extra: Any,
+) -> Iterator[None]:
+    """Serve with a step that reads the request itself, and define a connection with a single attempt."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    with FaultServer([Unread(step)], tls_context(ca) if tls else None) as server:
+        connect(monkeypatch, server.url, max_attempts=1, verify=str(folder / "ca.pem"), **extra)
+        yield
 
 
 def test_the_next_address_is_tried_when_one_refuses(
@@ -151,6 +261,56 @@ def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
         hook.close()
     assert proxy.connections == 0
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("is_exempt", [False, True])
+def test_a_host_in_no_proxy_is_not_asked_through_a_proxy(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, is_exempt: bool
+) -> None:
+    resolve_to(monkeypatch, "127.0.0.1")
+    with FaultServer([GOOD]) as proxy, FaultServer([GOOD]) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "other.test,many.test" if is_exempt else "other.test")
+        connect(monkeypatch, f"http://many.test:{server.port}", allow_http=True)
+        hook.detach_assistant_workflow(ASSISTANT)
+        hook.close()
+    assert (len(proxy.requests), len(server.requests)) == ((0, 1) if is_exempt else (1, 0))
+
+
+@pytest.mark.parametrize("in_uri", [False, True], ids=["json", "uri"])
+def test_a_request_goes_over_ipv6(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, in_uri: bool) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    with FaultServer([GOOD], address="::1") as server:
+        connect(monkeypatch, server.url)
+        if in_uri:
+            # Airflow takes the brackets off, and puts what follows the slash into Schema.
+            uri = f"aitronos://:{KEY}@[::1]:{server.port}/http"
+            monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", uri)
+        hook.detach_assistant_workflow(ASSISTANT)
+        hook.close()
+    assert server.requests[0].values("Host") == [f"[::1]:{server.port}"]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # the child asks no thread
+def test_a_forked_process_has_connections_of_its_own(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultServer([GOOD] * 3) as server:
+        connect(monkeypatch, server.url)
+        hook.detach_assistant_workflow(ASSISTANT)
+        child = os.fork()
+        if child == 0:  # pragma: no cover  # coverage does not follow
+            try:
+                hook.detach_assistant_workflow(ASSISTANT)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        hook.detach_assistant_workflow(ASSISTANT)
+        hook.close()
+    assert [request.connection for request in server.requests] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(

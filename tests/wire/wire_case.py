@@ -129,6 +129,7 @@ class WireCase:
     :param clock: what the call measures time with; the real one where a deadline cuts real reads short.
     :param prepare: changes the scene before the call.
     :param call: what is done.
+    :param within: real seconds that the call may take at most, where one timeout after the other runs out.
     :param memory: whether the call may take no more than 32 MiB.
     :param variants: changes of the fields above, by name.
     """
@@ -150,6 +151,7 @@ class WireCase:
     clock: Callable[[], Clock] = FakeClock
     prepare: Callable[[Scene], None] = nothing
     call: Callable[[], Any] = detach
+    within: float | None = None
     memory: bool = False
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
