@@ -115,11 +115,7 @@ def linked_in(assistant: dict[str, Any]) -> list[Any]:
 
     :param assistant: as the API shows it.
     """
-    return [
-        assistant[name]
-        for name in assistant
-        if "workflow" in name.lower() and assistant[name] not in (None, "")
-    ]
+    return [assistant[name] for name in assistant if "workflow" in name.lower() and assistant[name]]
 
 
 def _code(failure: Failure) -> str:

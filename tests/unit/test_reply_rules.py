@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.client.envelope import is_final
+from airflow_aitronos.client.envelope import needs_no_body
 from airflow_aitronos.client.links import linked_in
 
 
 @pytest.mark.parametrize(
-    ("status", "final"),
+    ("status", "enough"),
     [
         (100, False),
         (200, False),
@@ -22,16 +22,16 @@ from airflow_aitronos.client.links import linked_in
         (407, True),
         (408, False),
         (409, True),
-        (425, False),
-        (429, False),
+        (425, True),
+        (429, True),
         (499, True),
         (500, False),
         (501, False),
         (524, False),
     ],
 )
-def test_which_status_ends_a_call_whatever_its_body_says(status: int, final: bool) -> None:
-    assert is_final(status) is final
+def test_which_status_says_all_whatever_its_body_says(status: int, enough: bool) -> None:
+    assert needs_no_body(status) is enough
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,9 @@ def test_which_status_ends_a_call_whatever_its_body_says(status: int, final: boo
         ({"workflow_id": ""}, []),
         ({"workflow_id": "flow_1"}, ["flow_1"]),
         ({"Workflow": {"id": "flow_1"}, "workflow_id": None}, [{"id": "flow_1"}]),
-        ({"has_workflow": False}, [False]),
-        ({"workflows": []}, [[]]),
+        ({"has_workflow": False}, []),
+        ({"has_workflow": True}, [True]),
+        ({"workflows": []}, []),
     ],
     ids=str,
 )

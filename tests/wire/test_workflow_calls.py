@@ -490,7 +490,8 @@ def end_of(call: HookCall, hook: AitronosHook) -> AitronosError | None:
 
 def _is_refusal_for_now(reply: Reply) -> bool:
     """Tell whether a reply says that nothing was done, and to come again."""
-    raw = reply.last if isinstance(reply, Close) else reply
+    first = reply[0] if isinstance(reply, list) else reply
+    raw = first.last if isinstance(first, Close) else first
     if not isinstance(raw, bytes):
         return False
     return raw.startswith((b"HTTP/1.1 429", b"HTTP/1.1 425")) or b'"status": 429' in raw
