@@ -162,7 +162,9 @@ WAITS = [
             ),
             # Status and header say all that there is to know.
             "too-long": vary(replies=[http(429, "x" * MANY, [("Retry-After", "2")]), GOOD]),
-            "endless": vary(replies=[[http(429, None, [("Retry-After", "2")]), Endless()], GOOD]),
+            "endless": vary(
+                replies=[[http(429, None, [("Retry-After", "2")]), Endless()], GOOD], memory=True
+            ),
         },
     ),
     WireCase(

@@ -121,6 +121,26 @@ def test_an_upload_may_take_longer_than_connecting(
 
 
 @SLOW_READERS
+def test_an_upload_that_goes_on_may_take_longer_than_the_read_timeout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tls: bool
+) -> None:
+    def read_slowly_at_first(connection: Connection) -> None:
+        slow, clock = threading.Event(), time.monotonic
+        end = clock() + 1.6
+        while not connection.buffer.endswith(b'"}}'):
+            if clock() < end:
+                slow.wait(0.02)
+            connection.receive()
+        connection.send(http(201, {"id": "flow_1"}))
+
+    with (
+        slow_reader(monkeypatch, tmp_path, read_slowly_at_first, tls=tls, read_timeout=0.8),
+        AitronosHook() as hook,
+    ):
+        assert hook.request("POST", "/v1/workflows", json=BIG) == {"id": "flow_1"}
+
+
+@SLOW_READERS
 @pytest.mark.parametrize(
     ("extra", "says"),
     [
