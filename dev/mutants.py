@@ -34,6 +34,8 @@ GUARDED = "tests/wire/test_guarded_detach.py"
 POLICY = "tests/unit/test_retry_policy.py"
 RUNS = "tests/task_runs/test_guard.py"
 MEMORY = "tests/task_runs/test_memory.py"
+CALLS = "tests/wire/test_workflow_calls.py"
+OPERATORS = "tests/task_runs/test_workflow_operators.py"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ MUTANTS = [
     client("deadline", "adapter", "            self._socket.settimeout(exchange.timeout(self._read_timeout))\n", "", CASES),
     client("deadline", "retry", "if state.upcoming_sleep >= left:", "if False:", CASES),
     client("deadline", "adapter", "self.timeout = exchange.timeout(longest)", "self.timeout = timeout or 30", CONNECTING),
+    client("deadline", "adapter", "            self.sock.settimeout(exchange.timeout(self.timeout or math.inf))\n", "            pass\n", CONNECTING),
+    client("headers", "adapter", "if self._reader.has_ended and is_success:", "if False:", CASES),
+    client("headers", "adapter", "        self.msg.defects.clear()\n", "        pass\n", CASES),
+    client("headers", "adapter", "            del self.msg[name]\n", "            pass\n", CASES),
     client("id check", "ids", "_ID.fullmatch(stripped)", "_ID.match(stripped)", "tests/unit/test_ids.py tests/unit/test_input_cases.py"),
     client("id check", "ids", " or stripped.lower() in _WORDS_FOR_NOTHING:", ":", "tests/unit/test_input_cases.py"),
     client("last look", "transport", "== _without_query(on_the_wire) == expected", "!= None", GUARDS),
@@ -127,8 +133,10 @@ MUTANTS = [
     client("guard", "detach_rules", " or self.expected_workflow_id is not None\n", "\n", GUARDED),
     client("guard", "links", "is_api_404(failure) or names", "False or names", f"{GUARDED} tests/wire/test_workflow_calls.py"),
     client("guard", "call", "        if isinstance(ready, Done | Failure):\n            return ready\n", "", GUARDED),
-    Mutant("guard", "operators/assistants.py", 'self._guard_is == "given" or', "False or", GUARDED),
-    Mutant("guard", "operators/assistants.py", 'or (self._guard_is == "None" and is_mapped)', "", RUNS),
+    Mutant("guard", "operators/_given.py", 'how == "given" or', "False or", GUARDED),
+    Mutant("guard", "operators/_given.py", 'or (how == "None" and is_mapped)', "", RUNS),
+    client("guard", "call", "if self._operation.sending():", "if self._operation.sending() and False:", GUARDED),
+    client("guard", "detach", " and self.rules.expected_workflow_id is not None\n", "\n", GUARDED),
     client("nothing linked", "detach_rules", 'if self.if_not_attached == "fail":', "if False:", GUARDED),
     client("nothing linked", "detach", "if says_none and known is None and not ambiguous:", "if says_none and known is None:", GUARDED),
     client("nothing linked", "detach_rules", "return self.taken_off_before(known) if ambiguous else self.not_attached()", "return self.not_attached()", GUARDED),
@@ -136,10 +144,16 @@ MUTANTS = [
     client("outcome of a read", "detach", ", maybe_done=False)", ")", GUARDED),
     client("outcome of a read", "messages", "facts.ambiguous and not failure.settles", "facts.ambiguous", GUARDED),
     Mutant("memory", "operators/_memory.py", "            self.was_sent = True\n", "", MEMORY),
-    Mutant("memory", "operators/_memory.py", '            self._ask("written", "set", KEY, note)\n', "            pass\n", MEMORY),
-    Mutant("memory", "operators/_memory.py", "if self._kept is not None and _is_known(error):", "if self._kept is not None:", MEMORY),
-    Mutant("memory", "operators/_memory.py", "if self._kept is not None and _is_known(error):", "if False:", MEMORY),
-    Mutant("retry policy", "operators/_base.py", "            self._set_retry_policy()\n", "            pass\n", POLICY),
+    Mutant("memory", "operators/_memory.py", 'self._ask("written", "set", KEY, note)', "(True, None)", MEMORY),
+    Mutant("memory", "operators/_memory.py", "        if _is_known(error):\n", "        if True:\n", MEMORY),
+    Mutant("memory", "operators/_memory.py", "        if _is_known(error):\n", "        if False:\n", MEMORY),
+    Mutant("memory", "operators/_memory.py", "        self._forget()\n\n    def __exit__", "        pass\n\n    def __exit__", GUARDED),
+    Mutant("sent once", "operators/_memory.py", "    store.set(ONCE_KEY, intent)\n", "", OPERATORS),
+    Mutant("sent once", "operators/_memory.py", "if store.get(ONCE_KEY) is not None:", "if False:", OPERATORS),
+    Mutant("sent once", "operators/_memory.py", "    except AitronosError:\n        _remove_mark(store, log)\n", "    except AitronosError:\n", OPERATORS),
+    client("stopped task", "call", "            if not self._operation.idempotent:\n                # Airflow", "            if False:\n                # Airflow", CALLS),
+    client("stopped task", "call", "maybe_done=self._is_sent, settles=True", "settles=True", GUARDED),
+    Mutant("retry policy", "operators/_base.py", "            self.retry_policy = policy()\n", "            pass\n", POLICY),
     Mutant("retry policy", "operators/_base.py", 'getattr(self, "retry_policy", None) is None', "True", POLICY),
     Mutant("retry policy", "retry_policy.py", "max(exception.retry_after, own)", "exception.retry_after", POLICY),
     Mutant("retry policy", "retry_policy.py", "min(wait * random.uniform(1, 1 + _JITTER), LONGEST_DELAY)", "wait * random.uniform(1, 1 + _JITTER)", POLICY),
