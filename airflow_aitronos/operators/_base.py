@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import AssetAlias, BaseOperator
 
-from airflow_aitronos.operators._audit import Audit
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_aitronos.hooks.aitronos import AitronosHook
+    from airflow_aitronos.operators._audit import Audit
     from airflow_aitronos.retry_policy import AitronosRetryPolicy
 
 
@@ -78,6 +77,9 @@ class AitronosOperator(BaseOperator):
         :param context: of the task instance.
         :param facts: what the try is about.
         """
+        # Here like all that only a running task needs: parsing a DAG shall not pay for it.
+        from airflow_aitronos.operators._audit import Audit
+
         about = {"operator": type(self).__name__, "conn_id": self.aitronos_conn_id, **facts}
         audit = Audit(self.log, context, about)
         audit.started()
@@ -91,7 +93,6 @@ class AitronosOperator(BaseOperator):
     @contextmanager
     def _calling(self) -> Iterator[AitronosHook]:
         """Give a hook that :meth:`on_kill` can stop."""
-        # Imported here, so that parsing a DAG does not pay for requests.
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
         with AitronosHook(

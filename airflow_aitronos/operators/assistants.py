@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_aitronos.client.options import check_options
 from airflow_aitronos.operators._base import AitronosOperator
 from airflow_aitronos.operators._given import NOT_GIVEN, check_not_lost, how_given
-from airflow_aitronos.operators._memory import TryMemory
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_aitronos.client.options import IfNotAttached
     from airflow_aitronos.client.workflows import AssistantWorkflow
     from airflow_aitronos.hooks.aitronos import AitronosHook
+    from airflow_aitronos.operators._memory import TryMemory
 
 
 class DetachAssistantWorkflowOperator(AitronosOperator):
@@ -124,6 +124,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         :raises AitronosInputError: if an id cannot be sent. Told before the connection is looked for.
         """
         from airflow_aitronos.client.ids import check_id
+        from airflow_aitronos.operators._memory import TryMemory
 
         check_not_lost(
             "expected_workflow_id",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_aitronos.operators._base import AitronosOperator
 from airflow_aitronos.operators._definition_file import definition_from
 from airflow_aitronos.operators._given import NOT_GIVEN, check_not_lost, how_given
-from airflow_aitronos.operators._memory import at_most_once
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -105,6 +104,7 @@ class DeployWorkflowOperator(AitronosOperator):
 
     def _deploy(self, hook: AitronosHook, context: Context) -> DeployedWorkflow:
         from airflow_aitronos.client.workflows import look_before_creating, shown
+        from airflow_aitronos.operators._memory import at_most_once
 
         def call() -> DeployedWorkflow:
             return hook.create_workflow(
@@ -183,6 +183,7 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
         """
         from airflow_aitronos.client.ids import check_id
         from airflow_aitronos.client.workflows import look_before_promoting
+        from airflow_aitronos.operators._memory import at_most_once
 
         with self._this_try(context, workflow_id=self.workflow_id) as (hook, audit):
             workflow_id = check_id("workflow_id", self.workflow_id)
