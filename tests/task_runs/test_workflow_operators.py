@@ -304,11 +304,16 @@ def test_an_end_that_is_told_leaves_no_note(aitronos_sandbox: Sandbox, status: i
     assert store == {}
 
 
-def test_a_connection_that_is_not_found_is_no_call_that_may_have_been_sent(aitronos_sandbox: Sandbox) -> None:
+def test_a_connection_that_is_not_found_is_no_call_that_may_have_been_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find_nothing(*arguments: Any) -> None:
+        raise LookupError("the secrets backend is down")
+
+    monkeypatch.setattr(AitronosHook, "get_connection", find_nothing)
     store = Store()
-    operator = PromoteWorkflowToAssistantOperator(**PROMOTE, aitronos_conn_id="nobody_has_it")
-    with pytest.raises(Exception, match="nobody_has_it"):
-        execute(operator, store)
+    with pytest.raises(LookupError):
+        execute(PromoteWorkflowToAssistantOperator(**PROMOTE), store)
     assert store == {}
 
 
