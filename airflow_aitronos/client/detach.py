@@ -49,7 +49,7 @@ class Memory(Protocol):
         Note that a DELETE is about to be sent.
 
         :param workflow: the one that is linked, None if that is not known.
-        :return: whether that has taken time.
+        :return: whether that has taken its time.
         """
 
     def refused(self) -> None:
@@ -182,7 +182,7 @@ class DetachOperation(Operation):
 
     def sending(self) -> bool:
         """Remember that a DELETE is sent, before it is."""
-        # What takes time is a call to Airflow's API server: a guard then has to look again.
+        # It may have waited for Airflow's API server: a guard then has to look again.
         return self.memory.keep(self.memory.workflow) and self.rules.expected_workflow_id is not None
 
     def refused(self) -> None:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_aitronos.client.call import Log
+    from airflow_aitronos.client.clock import Clock
     from airflow_aitronos.client.workflows import WorkflowSummary
+
+QUICK = 0.2
+"""Seconds: the store is Airflow's API server, which is asked again for a minute if it does not answer."""
 
 KEY = "aitronos_detach_sent"
 ONCE_KEY = "aitronos_call_sent"
@@ -34,10 +38,14 @@ class TryMemory:
     :param log: gets a warning if the store does not answer.
     :param context: of the task instance; empty outside a task run.
     :param subject: what the DELETE is about: a note about anything else does not count.
+    :param clock: what the store's time is measured with.
     """
 
-    def __init__(self, log: Log, context: Context, subject: Mapping[str, str | None]) -> None:
+    def __init__(
+        self, log: Log, context: Context, subject: Mapping[str, str | None], *, clock: Clock
+    ) -> None:
         self._log = log
+        self._clock = clock
         self._store: Any = context.get("task_state_store")
         self._subject = dict(subject)
         self._kept: dict[str, Any] | None = None
@@ -60,18 +68,19 @@ class TryMemory:
         Note that a DELETE is about to be sent.
 
         :param workflow: the one that is linked, None if that is not known.
-        :return: whether the store was asked, which may take seconds.
+        :return: whether the store took its time over it.
         """
         self.workflow = workflow
         note = {"subject": self._subject, "workflow": workflow or {}}
         if self._store is None or note == self._kept:
             return False
+        started = self._clock.monotonic()
         answered, _ = self._ask("written", "set", KEY, note)
         # What did not answer may have written all the same.
         self._may_be_there = True
         if answered:
             self._kept = note
-        return True
+        return self._clock.monotonic() - started > QUICK
 
     def refused(self) -> None:
         """Forget the note: no DELETE was carried out so far."""

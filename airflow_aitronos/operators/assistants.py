@@ -137,8 +137,9 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
         if self.expected_workflow_id is not None:
             subject["expected_workflow_id"] = check_id("expected_workflow_id", self.expected_workflow_id)
         if self.check_only:
-            return TryMemory(self.log, {}, subject)
-        return TryMemory(self.log, context, {**subject, "api": str(hook.settings.base_url)})
+            return TryMemory(self.log, {}, subject, clock=hook.clock)
+        subject["api"] = str(hook.settings.base_url)
+        return TryMemory(self.log, context, subject, clock=hook.clock)
 
 
 class GetAssistantWorkflowOperator(AitronosOperator):

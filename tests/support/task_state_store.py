@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -10,11 +11,13 @@ class Store(dict[str, Any]):
     A task state store in memory.
 
     :param broken: methods that raise, as with a backend that is down.
+    :param wait: what is called with the seconds that each write takes.
     """
 
-    def __init__(self, *broken: str) -> None:
+    def __init__(self, *broken: str, wait: Callable[[float], None] | None = None) -> None:
         super().__init__()
         self.broken = set(broken)
+        self.wait = wait
         self.asked: list[str] = []
 
     def _ask(self, method: str) -> None:
@@ -30,6 +33,8 @@ class Store(dict[str, Any]):
     def set(self, key: str, value: Any) -> None:
         """Keep a value."""
         self._ask("set")
+        if self.wait:
+            self.wait(1.0)
         self[key] = value
 
     def delete(self, key: str) -> None:

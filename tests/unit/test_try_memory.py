@@ -13,16 +13,18 @@ from airflow_aitronos.exceptions import (
     AitronosWorkflowMismatchError,
 )
 from airflow_aitronos.operators._memory import KEY, TryMemory
+from tests.support.fake_clock import FakeClock
 from tests.support.task_state_store import Store
 from tests.unit.tools import ASSISTANT, CONN_ID, WORKFLOW, Lines
 
 SUBJECT = {"assistant_id": ASSISTANT, "conn_id": CONN_ID}
+CLOCK = FakeClock()
 SUMMARY: Any = {"id": WORKFLOW, "name": "Support", "version": 3, "external_id": None}
 
 
 def remember(store: Store | None, lines: Lines, subject: dict[str, str] = SUBJECT) -> TryMemory:
     context: Any = {} if store is None else {"task_state_store": store}
-    return TryMemory(lines, context, subject)
+    return TryMemory(lines, context, subject, clock=CLOCK)
 
 
 def lose_an_answer(store: Store, lines: Lines) -> None:
@@ -92,25 +94,28 @@ def test_a_note_stays_until_the_outcome_is_known(lines: Lines, error: Exception,
 def test_what_surely_was_refused_is_forgotten_at_once(lines: Lines) -> None:
     store = Store()
     with remember(store, lines) as memory:
-        assert memory.keep(SUMMARY)
+        memory.keep(SUMMARY)
         memory.refused()
         assert store == {}
-        assert memory.keep(SUMMARY), "the next attempt is noted again"
-        assert KEY in store
+        memory.keep(SUMMARY)
+        assert KEY in store, "the next attempt is noted again"
 
 
-def test_noting_the_same_again_takes_no_time(lines: Lines) -> None:
-    with remember(Store(), lines) as memory:
-        assert memory.keep(SUMMARY)
-        assert not memory.keep(SUMMARY)
+@pytest.mark.parametrize(("seconds", "is_slow"), [(0.0, False), (0.1, False), (0.3, True)])
+def test_a_store_that_takes_its_time_is_told_of(lines: Lines, seconds: float, is_slow: bool) -> None:
+    store = Store(wait=lambda _: CLOCK.advance(seconds))
+    with remember(store, lines) as memory:
+        assert memory.keep(SUMMARY) is is_slow
+        assert not memory.keep(SUMMARY), "there is nothing new to note"
+    assert store.asked.count("set") == 1
 
 
 def test_what_could_not_be_written_is_written_by_the_next_attempt(lines: Lines) -> None:
     store = Store("set")
     with remember(store, lines) as memory:
-        assert memory.keep(SUMMARY)
+        memory.keep(SUMMARY)
         store.broken.clear()
-        assert memory.keep(SUMMARY)
+        memory.keep(SUMMARY)
         assert KEY in store
 
 

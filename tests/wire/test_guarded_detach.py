@@ -394,6 +394,10 @@ def detach_with(store: Store, **options: Any) -> Any:
     return operator.execute(context)
 
 
+def slow_store() -> Store:
+    return Store(wait=AitronosHook.clock.advance)  # type: ignore[attr-defined]  # of the fake clock
+
+
 @pytest.mark.parametrize(
     ("options", "replies", "sent"),
     [
@@ -407,10 +411,10 @@ def detach_with(store: Store, **options: Any) -> Any:
         pytest.param({"record_workflow": True}, [linked(), GOOD], [GET, DELETE], id="not-for-a-record"),
     ],
 )
-def test_the_link_is_read_again_if_noting_it_took_time(
+def test_the_link_is_read_again_if_noting_it_took_long(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], replies: list[Reply], sent: list[str]
 ) -> None:
-    store = Store()
+    store = slow_store()
     with FaultServer(replies) as server:
         connect(monkeypatch, server.url)
         assert detach_with(store, **options)["workflow_id"] == WORKFLOW
@@ -418,8 +422,15 @@ def test_the_link_is_read_again_if_noting_it_took_time(
     assert store == {}
 
 
+def test_one_look_is_enough_if_noting_it_was_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([linked(), GOOD]) as server:
+        connect(monkeypatch, server.url)
+        detach_with(Store(), **GUARD)
+    assert [one.method for one in server.requests] == [GET, DELETE]
+
+
 def test_what_is_linked_while_the_note_is_written_stays_linked(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store()
+    store = slow_store()
     with FaultServer([linked(), linked(OTHER)]) as server:
         connect(monkeypatch, server.url)
         with pytest.raises(AitronosWorkflowMismatchError):
