@@ -150,7 +150,7 @@ MUTANTS = [
     Mutant("memory", "operators/_memory.py", "        self._forget()\n\n    def __exit__", "        pass\n\n    def __exit__", GUARDED),
     Mutant("sent once", "operators/_memory.py", "    store.set(ONCE_KEY, intent)\n", "", OPERATORS),
     Mutant("sent once", "operators/_memory.py", "if store.get(ONCE_KEY) is not None:", "if False:", OPERATORS),
-    Mutant("sent once", "operators/_memory.py", "    except AitronosError:\n        _remove_mark(store, log)\n", "    except AitronosError:\n", OPERATORS),
+    Mutant("sent once", "operators/_memory.py", "    except AitronosError:\n        _remove_mark(store, hook.log)\n", "    except AitronosError:\n", OPERATORS),
     client("stopped task", "call", "            if not self._operation.idempotent:\n                # Airflow", "            if False:\n                # Airflow", CALLS),
     client("stopped task", "call", "maybe_done=self._is_sent, settles=True", "settles=True", GUARDED),
     Mutant("retry policy", "operators/_base.py", "            self.retry_policy = policy()\n", "            pass\n", POLICY),

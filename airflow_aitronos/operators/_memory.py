@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_aitronos.client.call import Log
     from airflow_aitronos.client.clock import Clock
     from airflow_aitronos.client.workflows import WorkflowSummary
+    from airflow_aitronos.hooks.aitronos import AitronosHook
 
 QUICK = 0.2
 """Seconds: the store is Airflow's API server, which is asked again for a minute if it does not answer."""
@@ -117,7 +118,7 @@ class TryMemory:
 
 @contextmanager
 def at_most_once(
-    log: Log, context: Context, *, intent: str, conn_id: str, look_first: str, workflow_id: str | None = None
+    hook: AitronosHook, context: Context, *, intent: str, look_first: str, workflow_id: str | None = None
 ) -> Iterator[None]:
     """
     Stop if an earlier try may have sent a call that must not be repeated, and remember that this one may.
@@ -127,24 +128,25 @@ def at_most_once(
     told once: whoever clears the task after it has looked. A store that does not answer keeps the call from
     being sent.
 
-    :param log: gets a warning if the note could not be removed.
+    :param hook: that makes the call; its log gets a warning if the note could not be removed.
     :param context: of the task instance; empty outside a task run.
     :param intent: what the call is for, as in "could not …".
-    :param conn_id: id of the connection.
     :param look_first: what to look at before the call is repeated by hand.
     :param workflow_id: the workflow that the call is about.
     :raises AitronosUnsafeToRepeatError: if there is a note.
+    :raises AitronosConfigurationError: if the connection cannot be used.
     """
     store: Any = context.get("task_state_store")
     if store is None:
         yield
         return
+    hook.get_conn()  # a connection that cannot be read is no call that may have been sent
     if store.get(ONCE_KEY) is not None:
-        _remove_mark(store, log)
+        _remove_mark(store, hook.log)
         raise AitronosUnsafeToRepeatError(
-            f"Could not {intent} through connection '{conn_id}': an earlier try of the task may have sent "
-            "the call, and ended without a word. It may have taken effect all the same. Trying again cannot "
-            f"help. {look_first} If it was not, clear the task. (no request was sent)",
+            f"Could not {intent} through connection '{hook.aitronos_conn_id}': an earlier try of the task "
+            "may have sent the call, and ended without a word. It may have taken effect all the same. Trying "
+            f"again cannot help. {look_first} If it was not, clear the task. (no request was sent)",
             maybe_done=True,
             workflow_id=workflow_id,
         )
@@ -152,9 +154,9 @@ def at_most_once(
     try:
         yield
     except AitronosError:
-        _remove_mark(store, log)
+        _remove_mark(store, hook.log)
         raise
-    _remove_mark(store, log)
+    _remove_mark(store, hook.log)
 
 
 def _remove_mark(store: Any, log: Log) -> None:

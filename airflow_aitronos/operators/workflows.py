@@ -116,12 +116,10 @@ class DeployWorkflowOperator(AitronosOperator):
 
         if self.external_id is not None:
             return call()
-        hook.get_conn()  # a connection that cannot be read is no call that may have been sent
         with at_most_once(
-            self.log,
+            hook,
             context,
             intent=f"create workflow {shown(self.name)}",
-            conn_id=self.aitronos_conn_id,
             look_first=look_before_creating(shown(self.name)),
         ):
             return call()
@@ -187,12 +185,10 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
 
         with self._this_try(context, workflow_id=self.workflow_id) as (hook, audit):
             workflow_id = check_id("workflow_id", self.workflow_id)
-            hook.get_conn()  # a connection that cannot be read is no call that may have been sent
             with at_most_once(
-                self.log,
+                hook,
                 context,
                 intent=f"promote workflow '{workflow_id}' to an assistant",
-                conn_id=self.aitronos_conn_id,
                 look_first=look_before_promoting(workflow_id),
                 workflow_id=workflow_id,
             ):
