@@ -286,7 +286,6 @@ class DetachOperation(Operation):
             AitronosOutcomeUnknownError,
             f"the answer to an earlier attempt was lost, and then came {what}",
             f"Look at the workflow of assistant '{self.rules.assistant_id}'; another detach does no harm.",
-            maybe_done=True,
             facts=failure.facts,
         )
 

@@ -76,7 +76,7 @@ def json_safe(value: Any, *, mask: Mask = no_secrets, strict: bool = True) -> An
         the task has done its work; to pass on another number than the server's would be worse.
     """
     if isinstance(value, str):
-        return mask(_NOT_IN_XCOM.sub("\ufffd", value))
+        return _masked(_NOT_IN_XCOM.sub("\ufffd", value), mask)
     if isinstance(value, list):
         return [json_safe(item, mask=mask, strict=strict) for item in value]
     if isinstance(value, dict):
@@ -89,6 +89,14 @@ def json_safe(value: Any, *, mask: Mask = no_secrets, strict: bool = True) -> An
             raise ValueError("not a number that can be stored")
         return str(value)
     return value
+
+
+def _masked(text: str, mask: Mask) -> str:
+    """Return a text without secrets, and without control sequences if those split one."""
+    masked = mask(text)
+    # Whoever removes them later, to show the text, would put the secret together again.
+    whole = _ANSI.sub("", masked)
+    return masked if mask(whole) == whole else _masked(whole, mask)
 
 
 def _is_storable(number: float) -> bool:

@@ -118,6 +118,8 @@ def test_a_key_that_is_woven_with_control_sequences_does_not_show(
     assert KEY not in safe
     if dropped_only and not before:
         assert safe == "|***|"
+    shown_later = safe_text(json_safe(f"{before}|{SPLIT_KEY}|{text}|", mask=mask))
+    assert KEY not in shown_later, "nor to one who shows it without knowing the key"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,8 @@ def test_text_where_a_text_is_documented(value: object, text: str | None) -> Non
         ("two\nlines", "two\nlines"),
         ({"a\x00": ["\ud800", {"b": KEY}]}, {"a\ufffd": ["\ufffd", {"b": "***"}]}),
         ({KEY: 1}, {"***": 1}),
+        ("\x1b[1mbold", "\x1b[1mbold"),
+        (f"\x1b[1m{SPLIT_KEY}", "***"),
         ([1, 1.5, True, None], [1, 1.5, True, None]),
         ([2**63 - 1, -(2**63), 1e300], [2**63 - 1, -(2**63), 1e300]),
     ],

@@ -81,6 +81,8 @@ def every(good: Replies) -> Table:
         "no answer, then good": [LOST, *good],
         "no answer": [LOST] * 4,
         "503, then 404 of anything": [UNAVAILABLE, GONE_404, refusal(403)],
+        "good, but told to stop": stopping(*good),
+        "no answer, then good, but told to stop": stopping(LOST, *good),
     }
 
 
@@ -222,7 +224,6 @@ CALLS: dict[str, Call] = {
             "id empty": wrong({"id": " "}),
             "id a number": wrong({"id": 7}),
             **ODD_WORKFLOWS,
-            "good, but told to stop": stopping(workflow()),
             "odd encoding": [http(200, "{}", [("Content-Encoding", "br")])],
             "too large": wrong("x" * (1024 * 1024 + 1)),
             "redirect without address": redirect(),
@@ -248,6 +249,8 @@ CALLS: dict[str, Call] = {
             "404 of anything, and the assistant has none": [GONE_404, shown(workflow_id=None)],
             "404 of anything, and the assistant has one": [GONE_404, shown(workflow_id=OTHER)],
             "404 of anything, and another assistant": [GONE_404, shown(id="asst_other")],
+            "404 of anything, and no such assistant": [GONE_404, NO_ASSISTANT],
+            "404 of anything, and no look": [GONE_404, refusal(403)],
             "404 without envelope": [http(404, HTML)],
         },
     ),
@@ -261,6 +264,7 @@ CALLS: dict[str, Call] = {
             "the same page again": [page("a", "b", total=9)] * 2,
             "one of another kind": wrong({"workflows": [{"id": "a"}, "b"]}),
             "workflows null": wrong({"workflows": None, "total": 0}),
+            "the key in an id": [page(SPLIT_KEY)],
             "401 to the second page": [page("a", "b"), refusal(401)],
         },
     ),
@@ -274,11 +278,24 @@ CALLS: dict[str, Call] = {
             **NAMES_NONE,
             "new": [workflow(version=1, created_at=JUST_NOW, updated_at=JUST_NOW)],
             "of long ago": [workflow(version=1, created_at=5, updated_at=5)],
-            "version missing": [http(200, {"id": WORKFLOW})],
+            **ODD_WORKFLOWS,
+            "just not of long ago": [
+                workflow(version=1, created_at=JUST_NOW - 300, updated_at=JUST_NOW - 300)
+            ],
+            "version 0": [workflow(version=0, created_at=JUST_NOW, updated_at=JUST_NOW)],
+            "of unknown age": [workflow(version=1, created_at="today", updated_at="today")],
         },
         has_each_status=True,
     ),
-    "create_workflow": Call(create, [workflow(status=201)], {**NAMES_NONE, "503": [UNAVAILABLE]}),
+    "create_workflow": Call(
+        create,
+        [workflow(status=201)],
+        {
+            **NAMES_NONE,
+            "503": [UNAVAILABLE],
+            "a long id, but told to stop": stopping(workflow(f"{SPLIT_KEY} {'x' * 200}")),
+        },
+    ),
     "create_workflow, long": Call(
         lambda hook: create(hook, name=f"\x1b[1m{'n' * 120}", definition={}, external_id="e" * 120),
         also={"version missing": [http(201, {"id": WORKFLOW})], "401": [refusal(401)]},
@@ -411,6 +428,8 @@ CALLS: dict[str, Call] = {
             "null": [NULL],
             "another linked": [workflow(OTHER)],
             "404 of the assistant": [NO_ASSISTANT],
+            "404 without envelope": [workflow(), http(404)],
+            "404 without envelope, and told to stop": stopping(workflow(), http(404)),
         },
         has_every=False,
     ),
@@ -445,6 +464,8 @@ REFUSED: dict[str, Callable[[AitronosHook], Any]] = {
     "get_workflow('{{ x }}')": lambda hook: hook.get_workflow("{{ x }}"),
     "get_workflow('a/b')": lambda hook: hook.get_workflow("a/b"),
     "get_assistant_workflow('')": lambda hook: hook.get_assistant_workflow(""),
+    "create_workflow(name=None)": lambda hook: create(hook, name=None),
+    "create_workflow(definition=None)": lambda hook: create(hook, definition=None),
     "create_workflow(name='')": lambda hook: create(hook, name=""),
     "create_workflow(definition='{}')": lambda hook: create(hook, definition="{}"),
     "create_workflow(external_id='None')": lambda hook: create(hook, external_id="None"),
