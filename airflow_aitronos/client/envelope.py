@@ -187,14 +187,12 @@ class _ReplyFailure:
         )
 
     def _refused_without_status(self) -> Failure:
-        said = self._what() if self.envelope else f"HTTP {self.reply.status}: {self._quoted_body()}"
         return Failure(
             AitronosResponseError,
-            f"the body of a success reports an error: {said}",
+            f"the body of a success reports an error: {self._what()}",
             "See what the API reports; its documentation knows no such reply.",
             maybe_done=True,
             facts=self._facts(with_wait=False),
-            has_envelope=bool(self.envelope),
         )
 
     def _redirect(self) -> Failure:

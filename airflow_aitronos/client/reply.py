@@ -33,7 +33,8 @@ class Failure:
     :param what: what happened, in a few words.
     :param advice: what to do about it, as whole sentences.
     :param transient: whether the same request may pass if it is sent once more now.
-    :param maybe_done: whether the server may have carried out the request all the same.
+    :param maybe_done: whether the server may have carried out the request all the same; of a call that only
+        reads that says nothing.
     :param settles: whether its text tells what became of the call, of earlier attempts too.
     :param facts: attributes of the exception: status, codes, trace id, wait that the server asked for.
     :param has_envelope: whether the reply was the API's own way to report an error.

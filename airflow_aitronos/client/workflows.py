@@ -93,7 +93,7 @@ class WorkflowOperation(Operation):
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """Return the documented fields, or the failure of a reply about something else."""
-        workflow = read_workflow(body, self.workflow_id, mask=mask, maybe_done=self.request.method != "GET")
+        workflow = read_workflow(body, self.workflow_id, mask=mask)
         if isinstance(workflow, Failure):
             return workflow
         return Done(dict(workflow), f"Done: {self.intent} (workflow {_which(workflow)})")
@@ -113,7 +113,7 @@ class CreateOperation(WorkflowOperation):
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """Return the documented fields and whether the workflow is new, or the failure of another reply."""
-        workflow = read_workflow(body, None, mask=mask, maybe_done=True)
+        workflow = read_workflow(body, None, mask=mask)
         if isinstance(workflow, Failure):
             return workflow
         # Without an external_id there is nothing that could be updated, and nothing is sent twice.
@@ -140,10 +140,10 @@ class PromoteOperation(Operation):
         """Return the documented fields, or the failure of a reply about another workflow."""
         assistant_id = optional_text(body.get("assistant_id"), mask=mask)
         if assistant_id is None:
-            return _nonsense("the answer names no assistant", maybe_done=True)
+            return _nonsense("the answer names no assistant")
         answered = body.get("workflow_id", self.workflow_id)
         if answered != self.workflow_id:
-            wrong = _wrong("workflow", answered, self.workflow_id, mask, maybe_done=True)
+            wrong = _wrong("workflow", answered, self.workflow_id, mask)
             what = f"{wrong.what}, and names assistant '{assistant_id}'"
             return replace(wrong, what=what, facts={"assistant_id": assistant_id})
         result = PromoteResult(
@@ -314,22 +314,19 @@ def list_workflows(filters: Mapping[str, Any], *, limit: int, offset: int) -> Pa
     )
 
 
-def read_workflow(
-    body: object, asked: str | None, *, mask: Mask, maybe_done: bool = False
-) -> Workflow | Failure:
+def read_workflow(body: object, asked: str | None, *, mask: Mask) -> Workflow | Failure:
     """
     Return the documented fields of a workflow, or the failure of a reply that is none.
 
     :param body: that should be a workflow.
     :param asked: id of the workflow that was asked for, None for any.
     :param mask: replaces secrets.
-    :param maybe_done: whether the call may have changed something.
     """
     answered = body.get("id") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(answered, str) or not answered.strip():
-        return _nonsense("the answer names no workflow", maybe_done=maybe_done)
+        return _nonsense("the answer names no workflow")
     if asked is not None and answered != asked:
-        return _wrong("workflow", answered, asked, mask, maybe_done=maybe_done)
+        return _wrong("workflow", answered, asked, mask)
     return cast("Workflow", {name: body.get(name) for name in Workflow.__annotations__})
 
 
@@ -414,19 +411,19 @@ def _refusal(why: str) -> AitronosInputError:
     return AitronosInputError(f"Nothing was sent: {why} Trying again cannot help.")
 
 
-def _nonsense(what: str, *, maybe_done: bool = False) -> Failure:
+def _nonsense(what: str) -> Failure:
     return Failure(
         AitronosResponseError,
         what,
         "Check that Host of the connection is the API.",
-        maybe_done=maybe_done,
+        maybe_done=True,
     )
 
 
-def _wrong(kind: str, answered: object, asked: str, mask: Mask, *, maybe_done: bool) -> Failure:
+def _wrong(kind: str, answered: object, asked: str, mask: Mask) -> Failure:
     return Failure(
         AitronosWrongResourceError,
         f"the answer speaks of {kind} '{safe_text(answered, mask=mask, limit=130)}' instead of '{asked}'",
         "Look at both, and tell the vendor.",
-        maybe_done=maybe_done,
+        maybe_done=True,
     )
