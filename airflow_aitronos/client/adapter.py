@@ -32,6 +32,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from airflow_aitronos.client.exchange import Exchange, current_exchange
+from airflow_aitronos.client.reply import needs_body
 
 _PIECE = 64 * 1024
 """Bytes sent at a time: a socket's timeout is for all that it is given at once."""
@@ -94,10 +95,11 @@ class _DeadlineResponse(http.client.HTTPResponse):
         super().__init__(source, *args, **kwargs)  # type: ignore[arg-type]  # all that it uses
 
     def begin(self) -> None:
-        """Read the headers; of a reply that is no success the status alone is enough."""
+        """Read the headers; of some replies the status alone is enough."""
         super().begin()
-        is_success = self.status < 300
-        if self._reader.has_ended and is_success:
+        if (exchange := current_exchange.get()) is not None:
+            exchange.status = self.status
+        if self._reader.has_ended and needs_body(self.status):
             raise http.client.RemoteDisconnected("closed within the headers")
         self._read_repeated_length()
         # No cookie is wanted, and the parser of cookies logs what it cannot read as it came.
@@ -110,7 +112,7 @@ class _DeadlineResponse(http.client.HTTPResponse):
         self.will_close = self.will_close or is_cut
         if is_cut and self.length is None and not self.chunked:
             # Where the body ends stood there, if anywhere.
-            if is_success:
+            if needs_body(self.status):
                 raise http.client.HTTPException("a line of the headers has no colon")
             self.length = 0
 
@@ -180,7 +182,7 @@ class _HTTPConnection(HTTPConnection):
             return super()._new_conn()
         exchange.connect(to_proxy=self.proxy is not None)
         # urllib3 gives each address of a name the whole connect timeout; a name may have many.
-        name, timeout = self._dns_host, self.timeout
+        name, timeout, failed = self._dns_host, self.timeout, None
         longest = timeout or math.inf
         try:
             found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
@@ -198,7 +200,7 @@ class _HTTPConnection(HTTPConnection):
                     # The handshake comes next, and what connecting took is gone.
                     sock.settimeout(exchange.timeout(longest))
                     return sock
-            raise failed
+            raise failed or NewConnectionError(self, "the host name has no address")
         finally:
             self.host, self.timeout = name, timeout
 

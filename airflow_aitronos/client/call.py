@@ -103,7 +103,7 @@ class _Call:
     def __init__(self, client: Client, operation: Operation) -> None:
         self._client = client
         self._operation = operation
-        self._mask = client.settings.auth.mask
+        self._mask = client.settings.auth.mask.but_for(*operation.named())
         self._deadline = Deadline(client.settings.total_timeout, client.clock)
         self._patience = Patience(client.settings, self._deadline, client.is_cancelled)
         self._attempts = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,10 +18,11 @@ from airflow_aitronos.client.links import (
     names_the_assistant,
     names_the_link,
 )
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.operation import Done, Look, Operation, RunOnce
 from airflow_aitronos.client.options import IfNotAttached, check_options
 from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
+from airflow_aitronos.client.safe_text import optional_text, safe_text
 from airflow_aitronos.client.transport import Request
 from airflow_aitronos.client.workflows import Workflow, WorkflowSummary
 from airflow_aitronos.exceptions import (
@@ -194,6 +195,10 @@ class DetachOperation(Operation):
         known = self.memory.workflow
         return self.subject if known is None else {**self.subject, "workflow_id": known["id"]}
 
+    def named(self) -> Iterable[str]:
+        """Return the ids that the caller has named."""
+        return self.rules.named()
+
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """Return the three documented fields, or the failure of a reply that is not about this assistant."""
         if body and not any(name in body for name in _DOCUMENTED_FIELDS):
@@ -301,6 +306,10 @@ class CheckOperation(Operation):
 
     rules: DetachRules
     link: LinkOperation
+
+    def named(self) -> Iterable[str]:
+        """Return the ids that the caller has named."""
+        return self.rules.named()
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """Return what would be detached."""

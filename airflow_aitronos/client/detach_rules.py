@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
@@ -62,6 +63,10 @@ class DetachRules:
     def reads_link(self) -> bool:
         """Return whether the link is read before a DELETE."""
         return self.record or self.details or self.expected_workflow_id is not None
+
+    def named(self) -> Iterable[str]:
+        """Return the ids that the caller has named."""
+        return filter(None, (self.assistant_id, self.expected_workflow_id))
 
     def result(
         self, known: WorkflowSummary | None, workflow_id: str | None = None, message: str | None = None

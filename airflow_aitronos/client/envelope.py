@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.network_faults import proxy_refused
 from airflow_aitronos.client.reply import Failure, Reply
 from airflow_aitronos.client.retry_after import asked_wait
-from airflow_aitronos.client.safe_text import Mask, json_safe, optional_text, safe_text, shortened
+from airflow_aitronos.client.safe_text import json_safe, optional_text, safe_text, shortened
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
     AitronosConflictError,
@@ -84,15 +85,6 @@ def read_reply(reply: Reply, expected: Expected, *, mask: Mask, now: float) -> d
     if problem is None:
         problem = "an empty JSON object" if body == {} else "a body that is JSON but not an object"
     return failed(reply.status, {}).nonsense(problem)
-
-
-def needs_no_body(status: int) -> bool:
-    """
-    Return whether a status says what became of the request, whatever the body says.
-
-    :param status: HTTP status.
-    """
-    return 300 <= status < 500 and status != 408  # which does not say whether anything was done
 
 
 def error_envelope(body: object) -> dict[str, Any]:

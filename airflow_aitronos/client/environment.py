@@ -6,7 +6,6 @@ import os
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from urllib.parse import urlsplit
 
 import requests
@@ -14,8 +13,8 @@ from requests.utils import get_auth_from_url, prepend_scheme_if_needed, select_p
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
-from airflow_aitronos.client.auth import key_mask
-from airflow_aitronos.client.safe_text import Mask, safe_text
+from airflow_aitronos.client.mask import Mask
+from airflow_aitronos.client.safe_text import safe_text
 from airflow_aitronos.client.settings import Settings, check_ca_bundle
 from airflow_aitronos.exceptions import AitronosConfigurationError
 
@@ -81,8 +80,7 @@ def _mask_for_proxy(
         return None
     for secret in secrets:
         mask_secret(secret)
-    masks = [settings.auth.mask, *map(key_mask, secrets)]
-    return lambda text: reduce(lambda masked, mask: mask(masked), masks, text)
+    return settings.auth.mask.also(*secrets)
 
 
 def _secrets_of_proxy(url: str, environment: Environment) -> set[str] | None:

@@ -41,6 +41,8 @@ class Exchange:
         """Whether a byte of the request may have left: yes, unless a connection that can tell denies it."""
         self.is_at_proxy = False
         """Whether whoever is spoken to is still a proxy, which has not let anything through."""
+        self.status: int | None = None
+        """HTTP status of the reply, as soon as it is there."""
         self._has_begun = False
         self._bytes_left = bytes_allowed
 

@@ -88,11 +88,23 @@ def _refusal_of_text(name: str, value: str) -> str:
     return _refusal(name, shown, "Legal are 1 to 128 of A-Z a-z 0-9 _ - that start with a letter or digit.")
 
 
-def _shown(value: str) -> str:
-    # Escaped even where it is printable: a Cyrillic letter looks like a Latin one. And a long one is cut
-    # early: someone may have passed the API key, which is not known here.
+def shown_id(value: str) -> str:
+    """
+    Return an id that may be none as one safe line.
+
+    Escaped even where it is printable: a Cyrillic letter looks like a Latin one. And a long one that cannot
+    be an id is cut early: someone may have passed the API key, which is not known here.
+
+    :param value: the rendered value.
+    """
+    if _ID.fullmatch(value.strip()):
+        return value.strip()
     escaped = ascii(value)[1:-1]
-    return f"'{safe_text(escaped if len(escaped) <= _SHOWN else escaped[: _SHOWN // 2] + '…')}'"
+    return safe_text(escaped if len(escaped) <= _SHOWN else escaped[: _SHOWN // 2] + "…")
+
+
+def _shown(value: str) -> str:
+    return f"'{shown_id(value)}'"
 
 
 def _refusal(name: str, what: str, hint: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any, TypedDict
 
 from airflow_aitronos.client.call import Client
 from airflow_aitronos.client.envelope import Expected
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.operation import Done, Operation
 from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import Mask, optional_text
+from airflow_aitronos.client.safe_text import optional_text
 from airflow_aitronos.client.transport import Request
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
@@ -35,6 +36,7 @@ _MEANINGS: dict[type[AitronosError], str] = {
     AitronosRedirectError: "the host redirects elsewhere, which is never followed. Check Host",
     AitronosRateLimitError: "too many requests just now. Try again in a minute",
     AitronosServerError: "the server has a fault. Try again later",
+    AitronosConfigurationError: "a proxy asks for credentials. Put them into the URL that HTTPS_PROXY names",
     AitronosNetworkError: "no answer. Check Host, Port, the network, proxies and certificates",
 }
 
@@ -96,9 +98,9 @@ def check_key(client: Client) -> tuple[bool, str]:
     origin = client.settings.base_url.origin
     try:
         answer = client.call(validate_key())
-    except AitronosConfigurationError as error:
-        return False, str(error)  # of this machine's proxies or certificates, never of what a reply says
     except AitronosError as error:
+        if isinstance(error, AitronosConfigurationError) and error.status_code is None:
+            return False, str(error)  # of this machine's proxies or certificates; nothing has replied
         meaning = _MEANINGS.get(type(error), "the answer makes no sense. Check Host")
         status = f"HTTP {error.status_code}: " if error.status_code else ""
         return False, f"{origin}: {status}{meaning}."

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_aitronos.client.envelope import Expected
 from airflow_aitronos.client.ids import check_id, expand_path
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.operation import Done, Look
 from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import Mask
 from airflow_aitronos.client.transport import Request
 from airflow_aitronos.client.workflows import WorkflowOperation
 

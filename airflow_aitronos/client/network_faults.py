@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import requests
-from urllib3.exceptions import InvalidHeader, LocationValueError
+from urllib3.exceptions import InvalidHeader, LocationValueError, ProtocolError
 
 from airflow_aitronos.client.exchange import Exchange, ReplyTooLargeError
-from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import Mask, safe_text
+from airflow_aitronos.client.mask import Mask
+from airflow_aitronos.client.reply import Failure, refuses
+from airflow_aitronos.client.safe_text import safe_text
 from airflow_aitronos.client.settings import Settings
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
@@ -48,6 +49,8 @@ def network_failure(error: Exception, settings: Settings, exchange: Exchange, *,
         return unusable
     if exchange.is_sent:
         failure = _no_good_reply(error, reason, settings)
+        if refuses(exchange.status):
+            failure = replace(failure, maybe_done=False)
     elif exchange.is_at_proxy or isinstance(error, requests.exceptions.ProxyError):
         failure = _proxy_failure(error, reason, settings)
     else:
@@ -125,6 +128,15 @@ def odd_encoding(status: int) -> Failure:
         maybe_done=True,
         facts={"status_code": status},
     )
+
+
+def undecodable(status: int) -> Failure:
+    """
+    Return the failure of a reply whose body cannot be unpacked, or ends too early.
+
+    :param status: HTTP status of the reply.
+    """
+    return _broken("the body of the reply could not be decompressed", maybe_done=not refuses(status))
 
 
 def proxy_refused(status: int | None = None) -> Failure:
@@ -222,20 +234,22 @@ def _no_good_reply(error: Exception, reason: str, settings: Settings) -> Failure
             "Check that Host of the connection is the API.",
             maybe_done=True,
         )
-    if isinstance(error, requests.exceptions.ContentDecodingError):
-        what = "the body of the reply could not be decompressed"
-    elif isinstance(error, requests.Timeout) or _find(error, TimeoutError):
+    if isinstance(error, requests.Timeout) or _find(error, TimeoutError):
         what = f"no answer within read_timeout of {settings.read_timeout:g} s"
-    elif isinstance(error, requests.exceptions.ChunkedEncodingError):
+    elif isinstance(error, ProtocolError):
         what = f"the reply broke off ({reason})"
     else:
         what = f"the connection broke ({reason})"
+    return _broken(what)
+
+
+def _broken(what: str, *, maybe_done: bool = True) -> Failure:
     return Failure(
         AitronosNetworkError,
         what,
         "If this repeats, look at the network between here and the server.",
         transient=True,
-        maybe_done=True,
+        maybe_done=maybe_done,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_aitronos.client.envelope import Expected
 from airflow_aitronos.client.ids import expand_path
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import Mask
 from airflow_aitronos.client.transport import Request
 from airflow_aitronos.exceptions import AitronosInputError
 
@@ -85,6 +85,10 @@ class Operation:
     def facts(self) -> Mapping[str, Any]:
         """Return what is known of the call's subject, for an error."""
         return self.subject
+
+    def named(self) -> Iterable[str]:
+        """Return the ids that the caller has named: the API names them, too, and no secret is given away."""
+        return self.subject.values()
 
     def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
         """

@@ -9,6 +9,33 @@ from typing import Any
 from airflow_aitronos.exceptions import AitronosError
 
 
+def needs_body(status: int) -> bool:
+    """
+    Return whether it takes the whole of a reply to know what became of the request.
+
+    :param status: HTTP status: a success, or a 404, which may say that nothing is linked.
+    """
+    return status < 300 or status == 404
+
+
+def is_final(status: int) -> bool:
+    """
+    Return whether a status ends the call even if what follows is no reply of the API.
+
+    :param status: HTTP status.
+    """
+    return 300 <= status < 500 and status != 408  # which does not say whether anything was done
+
+
+def refuses(status: int | None) -> bool:
+    """
+    Return whether a status says that the request was not carried out, though not what is to be done.
+
+    :param status: HTTP status, None if there was none.
+    """
+    return status == 404
+
+
 @dataclass(frozen=True)
 class Reply:
     """

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any
+
+from airflow_aitronos.client.mask import NO_SECRETS, Mask
 
 LOG_LIMIT = 500
 """Characters of one text from the server that are shown in a log or an exception."""
-
-Mask = Callable[[str], str]
-"""Replaces every secret in a text by ``***``."""
 
 _ANSI = re.compile(
     r"""
@@ -28,12 +26,7 @@ _FOLD_MARKER = re.compile(r"::(?=(?:end)?group::)", re.IGNORECASE)
 _NOT_IN_XCOM = re.compile("[\x00\ud800-\udfff]")
 
 
-def no_secrets(text: str) -> str:
-    """Return the text as it is: the mask of one who knows no secret."""
-    return text
-
-
-def safe_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LIMIT) -> str:
+def safe_text(value: object, *, mask: Mask = NO_SECRETS, limit: int = LOG_LIMIT) -> str:
     """
     Return a text that came from outside as one printable line.
 
@@ -43,14 +36,14 @@ def safe_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LIMIT)
     :param limit: longest text returned, in characters.
     """
     text = value if isinstance(value, str) else str(value)
-    text = mask(_ANSI.sub("", text))
+    text = mask.beginnings(mask(_ANSI.sub("", text)))
     if not text.isprintable():
         text = "".join(char if char.isprintable() else _escaped(char) for char in text)
     text = _FOLD_MARKER.sub(": :", text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def optional_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LIMIT) -> str | None:
+def optional_text(value: object, *, mask: Mask = NO_SECRETS, limit: int = LOG_LIMIT) -> str | None:
     """
     Return :func:`safe_text` of a text that has anything to say, None of all else.
 
@@ -61,7 +54,7 @@ def optional_text(value: object, *, mask: Mask = no_secrets, limit: int = LOG_LI
     return safe_text(value, mask=mask, limit=limit) if isinstance(value, str) and value.strip() else None
 
 
-def json_safe(value: Any, *, mask: Mask = no_secrets, strict: bool = True) -> Any:
+def json_safe(value: Any, *, mask: Mask = NO_SECRETS, strict: bool = True) -> Any:
     """
     Return decoded JSON without what XCom or a JSON column refuses, and without secrets.
 
@@ -103,7 +96,7 @@ def _is_storable(number: float) -> bool:
     return math.isfinite(number) if isinstance(number, float) else -(2**63) <= number < 2**63
 
 
-def shortened(value: Any, *, mask: Mask = no_secrets, depth: int = 4, items: int = 20) -> Any:
+def shortened(value: Any, *, mask: Mask = NO_SECRETS, depth: int = 4, items: int = 20) -> Any:
     """
     Return a JSON value cut to a size that fits an exception.
 

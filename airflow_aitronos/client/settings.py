@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from airflow_aitronos.client.auth import ApiKeyAuth, is_sendable, key_mask
+from airflow_aitronos.client.auth import ApiKeyAuth, is_sendable
 from airflow_aitronos.client.base_url import BaseUrl, BaseUrlError, parse_base_url
-from airflow_aitronos.client.safe_text import Mask, no_secrets, safe_text
+from airflow_aitronos.client.mask import NO_SECRETS, Mask
+from airflow_aitronos.client.safe_text import safe_text
 from airflow_aitronos.exceptions import AitronosConfigurationError
 
 _A_DAY = 86_400
@@ -136,7 +137,7 @@ class _Reader:
         self._conn_id = safe_text(conn_id, limit=100)
         self._connection = connection
         self._mask_secret = mask_secret
-        self._mask: Mask = no_secrets
+        self._mask = NO_SECRETS
 
     def read(self, arguments: Mapping[str, Any]) -> Settings:
         """
@@ -161,7 +162,7 @@ class _Reader:
         if not self._key:
             raise self._error("Password", f"is empty. {where}; Login is not used.")
         self._mask_secret(self._key)
-        self._mask = key_mask(self._key)
+        self._mask = Mask(self._key)
         if not self._key.strip("*"):
             raise self._error("Password", f"holds asterisks, as Airflow shows a masked key. {where}.")
         if not is_sendable(self._key):

@@ -10,45 +10,26 @@ from typing import Any
 
 import requests
 from requests.utils import select_proxy
-from urllib3.exceptions import HTTPError
 
 from airflow_aitronos import __version__
 from airflow_aitronos.client.adapter import DeadlineAdapter
+from airflow_aitronos.client.body import ACCEPTED, BODY_LIMIT, NO_REPLY, read_body
 from airflow_aitronos.client.clock import Deadline
-from airflow_aitronos.client.envelope import needs_no_body
 from airflow_aitronos.client.environment import Environment, read_environment
 from airflow_aitronos.client.exchange import Exchange, NotSentError, current_exchange
-from airflow_aitronos.client.network_faults import (
-    is_too_large,
-    network_failure,
-    not_sent,
-    odd_encoding,
-    too_large,
-)
+from airflow_aitronos.client.network_faults import network_failure, not_sent
 from airflow_aitronos.client.reply import Failure, Reply
 from airflow_aitronos.client.safe_text import safe_text
 from airflow_aitronos.client.settings import Settings
 from airflow_aitronos.exceptions import AitronosInputError
 
-BODY_LIMIT = 1024 * 1024
-"""Longest body that is read, in bytes after decompression."""
-
 _HEAD_LIMIT = 512 * 1024
 """Bytes that a reply may take besides its body: headers, framing, and what compression adds."""
-
-_CHUNK = 8 * 1024
-"""Bytes read at a time: an old urllib3 unpacks all of them at once, and gzip packs a thousand to one."""
-
-_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-"""What was asked for. Stacked encodings and others pack tighter, and older urllib3 unpack them whole."""
-
-NO_REPLY = (requests.RequestException, HTTPError, OSError, ValueError)
-"""What requests, urllib3 and http.client raise instead of giving a reply."""
 
 _HEADERS = {
     "User-Agent": f"airflow-provider-aitronos/{__version__}",
     "Accept": "application/json",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ACCEPTED,
     "Connection": "keep-alive",
 }
 
@@ -214,7 +195,7 @@ class Transport:
             proxies=environment.proxies,
         )
         try:
-            body = _read_body(response)
+            body = read_body(response)
             if response.status_code < 200:
                 # The final reply may still come, and must not be taken for the answer to the next request.
                 self.session.close()
@@ -222,36 +203,6 @@ class Transport:
             # Read to its end, the reply has given its connection back already, and this does nothing.
             response.close()
         return body if isinstance(body, Failure) else Reply(response.status_code, response.headers, body)
-
-
-def _read_body(response: requests.Response) -> bytes | Failure:
-    """
-    Return the body of a reply, or why it cannot be read.
-
-    Only a success needs its body: of any other reply the status says more than what broke in its body. What
-    came of a broken one is dropped, since it may end within the key. But a reply that is too large is not
-    asked for again, unless its status says that anyway.
-    """
-    status = response.status_code
-    is_success = 200 <= status < 300
-    if response.headers.get("Content-Encoding", "").lower() not in _ENCODINGS:
-        return odd_encoding(status) if is_success else b""
-    body = bytearray()
-    try:
-        for chunk in response.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                return _without_body(status, f"HTTP {status} with a body over {BODY_LIMIT // 1024} KiB")
-    except NO_REPLY as error:
-        if is_success:
-            raise
-        return _without_body(status, "it does not end") if is_too_large(error) else b""
-    return bytes(body)
-
-
-def _without_body(status: int, problem: str) -> bytes | Failure:
-    """Return what is left of a reply that is too large."""
-    return b"" if needs_no_body(status) else too_large(problem, status)
 
 
 def _without_query(url: str) -> str:

@@ -8,9 +8,10 @@ from typing import Any, TypedDict, cast
 
 from airflow_aitronos.client.envelope import Expected
 from airflow_aitronos.client.ids import check_id, expand_path, is_nothing
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.operation import Done, Operation
 from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import Mask, optional_text, safe_text
+from airflow_aitronos.client.safe_text import optional_text, safe_text
 from airflow_aitronos.client.transport import Request
 from airflow_aitronos.exceptions import (
     AitronosInputError,

@@ -39,7 +39,7 @@ class Audit:
 
         :param facts: by name, such as ``workflow_id``.
         """
-        self._facts |= {name: _shown(value) for name, value in facts.items()}
+        self._facts |= {name: _shown(name, value) for name, value in facts.items()}
 
     def started(self) -> None:
         """Log that the try starts."""
@@ -91,10 +91,13 @@ def _outcome(error: BaseException | None) -> str:
     return "failed" if isinstance(error, Exception) else "interrupted"
 
 
-def _shown(value: object) -> object:
+def _shown(name: str, value: object) -> object:
     """Return a fact as one safe line; a template may have rendered anything."""
+    from airflow_aitronos.client.ids import shown_id
     from airflow_aitronos.client.safe_text import safe_text
 
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, str):
+        return shown_id(value) if name in _SUBJECT else safe_text(value, limit=130)
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**63):
         return value
-    return safe_text(value, limit=130)
+    return f"<{type(value).__name__}>"

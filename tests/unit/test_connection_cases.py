@@ -40,6 +40,7 @@ from tests.unit.tools import (
     DETACHED,
     KEY,
     OPTIONS,
+    WORKFLOW,
     Lines,
     airflow_redacts,
     assert_hides,
@@ -197,6 +198,25 @@ def test_short_key_works(connect: SetConnection, key: str) -> None:
         connect(host=server.url, password=key)
         assert detach() == DETACHED  # and nothing in the reply is masked: every text is full of such keys
     assert [request.values("X-API-Key") for request in server.requests] == [[key]]
+
+
+def test_a_key_that_stands_in_an_id_makes_no_other_id_of_it(connect: SetConnection) -> None:
+    linked = http(200, {"id": WORKFLOW, "name": "abc123"})
+    with FaultServer([linked, http(200, DETACHED), linked]) as server:
+        connect(host=server.url, password="abc123")
+        with AitronosHook() as hook:
+            assert hook.detach_assistant_workflow(ASSISTANT, expected_workflow_id=WORKFLOW) == DETACHED
+            workflow = hook.get_workflow(WORKFLOW)
+    assert (workflow["id"], workflow["name"]) == (WORKFLOW, "***")
+
+
+def test_a_key_that_was_passed_as_an_id_stays_masked(connect: SetConnection) -> None:
+    with FaultServer([http(404, {"error": {"code": "X", "message": KEY, "details": [KEY]}})]) as server:
+        connect(host=server.url)
+        with AitronosHook() as hook, pytest.raises(AitronosError) as caught:
+            hook.get_workflow(KEY)
+    assert '"***"' in str(caught.value)
+    assert caught.value.details == ["***"]
 
 
 @case("C7")
@@ -788,6 +808,11 @@ REPLIES: dict[str, tuple[bytes, bool, str]] = {
     "401": (http(401, {"success": False, "error": {"code": SPY, "message": SPY}}), False, "Password"),
     "403": (http(403, SPY), False, "Password"),
     "404": (http(404, {"detail": SPY}), False, "Check Host"),
+    "407": (
+        http(407, SPY, [("Proxy-Authenticate", f"Basic realm={SPY}")]),
+        False,
+        "asks for credentials",
+    ),
     "429": (http(429, SPY, [("Retry-After", "2")]), False, "too many"),
     "500": (http(500, SPY), False, "server"),
     "503": (http(503, SPY, reason=SPY), False, "server"),
@@ -801,6 +826,7 @@ REPLIES: dict[str, tuple[bytes, bool, str]] = {
 def test_test_connection(
     connect: SetConnection, clock: FakeClock, reply: bytes, is_good: bool, says: str
 ) -> None:
+    reply = reply.replace(b"\r\n", f"\r\nx-request-id: {SPY}\r\n".encode(), 1)
     with FaultServer([[reply, lambda connection: connection.sock.close()]]) as server:
         connect(host=server.url, extra={"max_attempts": 4})
         good, message = press_test(SPY, clock=clock)

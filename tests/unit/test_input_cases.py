@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from airflow.sdk import DAG
@@ -19,6 +20,7 @@ from tests.unit.tools import (
     ASSISTANT,
     DETACHED,
     KEY,
+    Lines,
     assert_hides,
     assert_one_detach,
     detached_server,
@@ -29,10 +31,14 @@ from tests.unit.tools import (
 def refused(connect: SetConnection, assistant_id: Any) -> str:
     """Return why an id is refused: as a stop, with not even a connection to the server."""
     operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=assistant_id)
-    with untouched() as server:
+    log = Lines()
+    with untouched() as server, patch.object(DetachAssistantWorkflowOperator, "log", log):
         connect(host=server.url)
         with pytest.raises(AitronosInputError) as caught:
             operator.execute({})
+    # Airflow's masker does not know the key yet.
+    assert KEY not in repr(log.lines)
+    assert sum(line.startswith("Audit: ") for line in log.of("info")) == 2
     assert isinstance(caught.value, AirflowFailException)
     assert isinstance(caught.value, ValueError)
     assert (caught.value.attempts, caught.value.status_code) == (0, None)
@@ -101,7 +107,7 @@ def test_dots(connect: SetConnection, value: str) -> None:
 @case("I7")
 @pytest.mark.parametrize(
     "value",
-    ["a/../../admin", "a/b", "/a", "a/", "\\..\\", "a\\b", "..\\a", "//evil.com"],
+    ["a/../../admin", f"{KEY}/", "a/b", "/a", "a/", "\\..\\", "a\\b", "..\\a", "//evil.com"],
     ids=lambda value: repr(value),
 )
 def test_path(connect: SetConnection, value: str) -> None:
@@ -207,6 +213,11 @@ def test_too_long(connect: SetConnection, length: int) -> None:
     assert "a" * 128 not in text
 
 
+class _Unshowable:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
 @case("I14")
 @pytest.mark.parametrize(
     ("value", "type_name", "hint"),
@@ -220,6 +231,9 @@ def test_too_long(connect: SetConnection, length: int) -> None:
         pytest.param(["asst_1", "asst_2"], "list", ".expand(", id="list"),
         pytest.param(("asst_1",), "tuple", ".expand(", id="tuple"),
         pytest.param({"asst_1"}, "set", ".expand(", id="set"),
+        pytest.param(10**5000, "int", "as a str", id="int_of_5001_digits"),
+        pytest.param(float("nan"), "float", "as a str", id="nan"),
+        pytest.param(_Unshowable(), "_Unshowable", "as a str", id="without_text"),
     ],
 )
 def test_other_types(connect: SetConnection, value: object, type_name: str, hint: str) -> None:

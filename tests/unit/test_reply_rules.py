@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.client.envelope import needs_no_body
 from airflow_aitronos.client.links import linked_in
+from airflow_aitronos.client.reply import is_final
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ from airflow_aitronos.client.links import linked_in
         (524, False),
     ],
 )
-def test_which_status_says_all_whatever_its_body_says(status: int, enough: bool) -> None:
-    assert needs_no_body(status) is enough
+def test_which_status_ends_the_call_whatever_follows(status: int, enough: bool) -> None:
+    assert is_final(status) is enough
 
 
 @pytest.mark.parametrize(

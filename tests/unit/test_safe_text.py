@@ -12,18 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_aitronos.client.auth import ApiKeyAuth
+from airflow_aitronos.client.mask import Mask
 from airflow_aitronos.client.safe_text import (
     LOG_LIMIT,
     json_safe,
-    no_secrets,
     optional_text,
     safe_text,
     shortened,
 )
 from tests.unit.tools import KEY
 
-mask = ApiKeyAuth(KEY, "https://api.aitronos.com").mask
+mask = Mask(KEY)
 SPLIT_KEY = f"{KEY[:5]}\x1b[0m{KEY[5:]}"
 MARKER = re.compile("::(end)?group::", re.IGNORECASE)
 
@@ -214,4 +213,3 @@ def test_shortened() -> None:
     assert shortened({"a": [[[[1]]]]}) == {"a": [[["\u2026"]]]}
     assert len(shortened(list(range(100)))) == 20
     assert shortened({SPLIT_KEY: [SPLIT_KEY, {"a": SPLIT_KEY}]}, mask=mask) == {"***": ["***", {"a": "***"}]}
-    assert no_secrets("as it is") == "as it is"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import time
@@ -27,7 +28,7 @@ from airflow_aitronos.exceptions import (
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
 from tests.support.faults import Close, Endless, Reset
-from tests.support.replies import CHUNKED, Pairs, chunked, http
+from tests.support.replies import CHUNKED, GZIP, Pairs, chunked, http
 from tests.wire.wire_case import (
     ASSISTANT,
     CONN_ID,
@@ -94,6 +95,16 @@ def facts(status: int, code: str | None = None, **more: Any) -> dict[str, Any]:
     return {"status_code": status, "code": code, "trace_id": TRACE if code else None} | more
 
 
+def cut_404(broken: Reply) -> dict[str, Any]:
+    """Return a variant in which the answer that nothing is linked comes whole only the second time."""
+    return vary(
+        replies=[broken, NO_WORKFLOW],
+        sent=2,
+        failed=1,
+        end=done("no workflow linked", workflow_id=None, message=None),
+    )
+
+
 def every(statuses: Iterable[int], make: Callable[[int], dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {str(status): make(status) for status in statuses}
 
@@ -149,6 +160,7 @@ MALFORMED = later(AitronosResponseError, "malformed response", maybe_done=True, 
 NO_OBJECT = later(AitronosResponseError, maybe_done=True, status_code=200)
 LIMITED = facts(429, "RATE_LIMIT_EXCEEDED")
 NO_KEY = facts(401, "INVALID_API_KEY")
+NO_WORKFLOW = envelope(404, "WORKFLOW_NOT_FOUND")
 
 WAITS = [
     WireCase(
@@ -214,7 +226,7 @@ WAITS = [
                 "exponent": "1e3",
                 "underscore": "5_0",
                 "full-width": "\uff15",
-                "superscript": "²",
+                "superscript": "\xb2",
                 "hex": "0x10",
                 "list": "5, 10",
                 "unit": "5s",
@@ -379,6 +391,8 @@ WAITS = [
                 ("details-is-text", limited(details="retry_after"), None),
                 ("true", limited(retry_after=True), None),
                 ("negative", limited(retry_after=-3), None),
+                ("full-width", limited(retry_after="\uff15"), None),
+                ("superscript", limited(retry_after="\xb2"), None),
                 ("huge-number", limited(retry_after=10**80), None),
                 ("list", limited(retry_after=[3]), None),
                 ("null", limited(retry_after=None), None),
@@ -451,7 +465,7 @@ SERVER_AT_FAULT = [
             ),
             "long": vary(
                 replies=[http(502, f"<html><p>{'y' * 100_000}</p></html>")] * 4,
-                end=later(AitronosServerError, "HTTP 502", "y" * 150, maybe_done=True, status_code=502),
+                end=later(AitronosServerError, "HTTP 502", "y" * 199, maybe_done=True, status_code=502),
             ),
             "escape-codes": vary(
                 replies=[http(502, f"<h1>\x1b[31mred\x1b[0m</h1>\n::endgroup::\x00{KEY}")] * 4,
@@ -549,6 +563,11 @@ REFUSED = [
                 "in-pieces-of-html": http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>"),
                 "on-two-lines": http(401, f"{KEY[:12]}\r\n  {KEY[12:]}"),
                 "cut": Close(http(401, f"no user for {KEY}")[:-3]),
+                # Nothing says that these are not whole.
+                "cut-without-length": Close(http(401, None) + f"no user for {KEY[:-3]}".encode()),
+                "cut-by-the-server": http(401, f"no user for {KEY[:-3]}"),
+                "cut-in-json-text": http(401, {"error": {"message": f"no {KEY[:12]}... ({KEY[:-9]})"}}),
+                "cut-in-packing": http(401, gzip.compress(KEY.encode() * 9)[:-20], [GZIP]),
                 "cut-in-json": Close(http(401, {"error": {"code": "X", "message": KEY}})[:-6]),
                 "cut-in-chunks": Close(http(401, chunked([KEY[:-2].encode()], b""), [CHUNKED])),
             }.items()
@@ -750,9 +769,29 @@ REFUSED = [
                 sent=2,
                 end=stop(AitronosNotFoundError, **facts(404, "RESOURCE_NOT_FOUND")),
             ),
+            # Its body tells what it means, so a part of it is no answer. It still says that nothing was done.
+            "cut": cut_404(Close(NO_WORKFLOW[:-9])),
+            "cut-in-the-headers": cut_404(Close(NO_WORKFLOW[:60])),
+            "cut-at-a-line-of-the-headers": cut_404(Close(b"HTTP/1.1 404 Not Found\r\nX-Requ\r\n\r\n{")),
+            "reset": cut_404([NO_WORKFLOW[:-9], Reset()]),
+            "cut-in-packing": cut_404(http(404, gzip.compress(NO_WORKFLOW)[:-20], [GZIP])),
+            "cut-again-and-again": vary(
+                replies=[Close(NO_WORKFLOW[:-9])] * 4, sent=4, end=later(AitronosNetworkError, "broke off")
+            ),
+            "lost-then-cut": vary(
+                replies=[
+                    Reset(),
+                    Close(NO_WORKFLOW[:-9]),
+                    NO_WORKFLOW,
+                    http(200, {"id": ASSISTANT, "workflow_id": None}),
+                ],
+                sent=[DETACH, DETACH, DETACH, LOOK],
+                failed=3,
+                end=done("an earlier attempt", warns=True, workflow_id=None, message=None),
+            ),
             # Names the link: the operator's if_not_attached says what that means, and its default is success.
             "link": vary(
-                replies=[envelope(404, "WORKFLOW_NOT_FOUND")],
+                replies=[NO_WORKFLOW],
                 failed=0,
                 end=done("no workflow linked", workflow_id=None, message=None),
             ),
@@ -841,7 +880,11 @@ TWO_HUNDREDS = [
         "H35",
         "204",
         end=done("204", warns=True, workflow_id=None, message=None),
-        variants={"plain": vary(replies=[http(204, None)]), "with-length": vary(replies=[http(204)])},
+        variants={
+            "plain": vary(replies=[http(204, None)]),
+            "with-length": vary(replies=[http(204)]),
+            "of-any-encoding": vary(replies=[http(204, headers=[("Content-Encoding", "br")])]),
+        },
     ),
     WireCase(
         "H36",

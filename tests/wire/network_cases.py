@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
+import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -117,6 +119,10 @@ NO_COLON = f"no header ::group:: {KEY} {'y' * 3000}"
 
 
 # --- replies ---------------------------------------------------------------------------------------
+
+
+PLAIN = json.dumps(detached()).encode()
+PACKED = gzip.compress(PLAIN)
 
 
 def cut(by: int = 5) -> bytes:
@@ -386,7 +392,7 @@ NETWORK_CASES = [
             "trailers": slow(http(200, chunked([b"{}"], b"0\r\n"), [CHUNKED]), data=b"X-A: b\r\n" * 99),
             "endless-trailers": vary(
                 replies=[[http(200, chunked([b"{}"], b"0\r\n"), [CHUNKED]), Endless(b"X-A: b\r\n" * 1000)]],
-                end=ENDLESS,
+                end=TOO_LARGE,
                 extra={},
             ),
             # The last read may take no longer than what is left, however long the read timeout.
@@ -458,6 +464,7 @@ NETWORK_CASES = [
                 # No zeros: urllib3 before 2.8 takes a line of them, however long, for the last chunk.
                 "long": b"z" * 70_000 + b"\r\n\r\n",
                 "key": KEY.encode() + b"\r\n",
+                "cut-key": KEY[:-3].encode() + b"\r\n",
             }.items()
         },
     ),
@@ -481,6 +488,23 @@ NETWORK_CASES = [
             "deflate": vary(replies=[http(200, b"\xff" * 40, [("Content-Encoding", "deflate")])] * 4),
             "not-gzip-at-all": vary(replies=[http(200, detached(), [GZIP])] * 4),
             "chunked": vary(replies=[http(200, chunked([BROKEN_GZIP]), [CHUNKED, GZIP])] * 4),
+            # The framing is whole, so only the packing can tell.
+            "cut": vary(replies=[http(200, PACKED[:-9], [GZIP])] * 4),
+            "cut-to-nearly-nothing": vary(replies=[http(200, PACKED[:1], [GZIP])] * 4),
+            "cut-chunked": vary(replies=[http(200, chunked([PACKED[:30]]), [CHUNKED, GZIP])] * 4),
+            "cut-then-whole": vary(
+                replies=[http(200, PACKED[:-9], [GZIP]), http(200, PACKED, [GZIP])], sent=2, end=done()
+            ),
+            "whole-deflate": vary(
+                replies=[http(200, zlib.compress(PLAIN), [("Content-Encoding", "deflate")])],
+                sent=1,
+                end=done(),
+            ),
+            "nothing-after-it-counts": vary(
+                replies=[http(200, PACKED + b"\0" * 9, [("Content-Encoding", " X-GZip")])],
+                sent=1,
+                end=done(),
+            ),
             # What was not asked for is not unpacked at all: it will come again.
             "too-many-times": vary(
                 replies=[http(200, "x", [("Content-Encoding", ", ".join(["gzip"] * 20))])],
@@ -519,9 +543,7 @@ NETWORK_CASES = [
             ),
             "tls": vary(replies=[[http(200, None), Endless()]], tls=Certificate()),
             # The library would read a chunk of "-1" bytes to the end of the connection, in one piece.
-            "chunk-of-minus-one": vary(
-                replies=[[http(200, None, [CHUNKED]), b"-1\r\n", Endless()]], end=ENDLESS
-            ),
+            "chunk-of-minus-one": vary(replies=[[http(200, None, [CHUNKED]), b"-1\r\n", Endless()]]),
             "server-error": vary(
                 replies=[[http(503, None), Endless()]],
                 end=later(AitronosResponseError, "too large", maybe_done=True, status_code=503),
@@ -553,6 +575,7 @@ NETWORK_CASES = [
                 "long": b"x" * 5000 + b"\r\n\r\n",
                 "endless": b"x" * 70_000,
                 "key": f"NOPE {KEY}\r\n\r\n".encode(),
+                "cut-key": f"NOPE {KEY[:-3]}".encode(),
                 # The words with which the library reports a proxy's 407; no proxy is in play here.
                 "looks-like-a-proxy": b"Tunnel connection failed: 407 Proxy Authentication\r\n\r\n",
             }.items()

@@ -14,8 +14,9 @@ import pytest
 
 from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client import ids
+from airflow_aitronos.client.body import BODY_LIMIT
 from airflow_aitronos.client.clock import SystemClock
-from airflow_aitronos.client.transport import BODY_LIMIT, Transport
+from airflow_aitronos.client.transport import Transport
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosConfigurationError,

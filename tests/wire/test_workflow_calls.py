@@ -489,12 +489,13 @@ def end_of(call: HookCall, hook: AitronosHook) -> AitronosError | None:
 
 
 def _is_refusal_for_now(reply: Reply) -> bool:
-    """Tell whether a reply says that nothing was done, and to come again."""
+    """Tell whether a reply says that nothing was done, and either to come again or not yet why."""
     first = reply[0] if isinstance(reply, list) else reply
     raw = first.last if isinstance(first, Close) else first
     if not isinstance(raw, bytes):
         return False
-    return raw.startswith((b"HTTP/1.1 429", b"HTTP/1.1 425")) or b'"status": 429' in raw
+    refusals = (b"HTTP/1.1 429", b"HTTP/1.1 425", b"HTTP/1.1 404")
+    return raw.startswith(refusals) or b'"status": 429' in raw
 
 
 def test_the_matrix_is_not_empty() -> None:
