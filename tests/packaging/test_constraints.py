@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests.packaging.project import PYPROJECT, REPOSITORY
 
@@ -80,6 +81,11 @@ def test_every_requirement_is_pinned_to_what_it_allows(requirement: Requirement)
     assert versions
     for version in versions:
         assert requirement.specifier.contains(version, prereleases=True)
+
+
+@pytest.mark.parametrize(("name", "least"), [("requests", "2.33"), ("urllib3", "2.7")])
+def test_what_is_installed_here_has_no_known_hole(name: str, least: str) -> None:
+    assert [Version(version) >= Version(least) for one, version, _ in pins() if one == name] == [True]
 
 
 def test_no_file_of_pins_has_an_address() -> None:

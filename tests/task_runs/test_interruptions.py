@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,10 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowTaskTimeout  # type: ignore[no-redef]  # its older path
 
 
+AT_ONCE = 20
+"""Seconds for a task of one second and all that Airflow does around it; the wait would take 50."""
+
+
 @pytest.mark.parametrize(
     "reply",
     [
@@ -44,11 +49,13 @@ def test_an_execution_timeout_ends_the_task_at_once(
 ) -> None:
     with FaultServer([reply, GOOD]) as server:
         connect(server.url)
+        started = time.monotonic()
         result = airflow_runs.run(detach_dags.detach_in_one_second)["detach"]
     # A timeout that was swallowed, or came too late, would have let the second request succeed.
     assert result.state == "failed"
     assert [type(error) for error in errors] == [AirflowTaskTimeout]
     assert len(server.requests) == 1
+    assert time.monotonic() - started < AT_ONCE
 
 
 @case("A6")

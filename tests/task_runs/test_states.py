@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pickle
 import traceback
 from typing import Any
@@ -81,21 +82,39 @@ def test_a_refused_key_fails_the_task_at_its_first_try(
     assert sent(server) == [DETACH]
 
 
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [("{broken hunter2", "Extra is not valid JSON"), ("[1]", "Extra must be a JSON object")],
+    ids=["no_json", "no_object"],
+)
+def test_a_broken_extra_fails_the_task_at_its_first_try(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], extra: str, says: str
+) -> None:
+    with FaultServer() as server:
+        fields = {"conn_type": "aitronos", "host": server.url, "password": KEY, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", json.dumps(fields))
+        result = airflow_runs.run(detach_dags.detach_2_retries)["detach"]
+    assert (result.state, result.tries) == ("failed", 1)
+    told = capfd.readouterr()
+    assert "AitronosConfigurationError" in told.out
+    assert says in told.out
+    assert "hunter2" not in told.out + told.err
+    assert server.connections == 0
+
+
 @case("A3")
 def test_an_outage_uses_all_tries_and_all_attempts_of_each(
     connect: SetConnection, seen: list[Seen], errors: list[BaseException]
 ) -> None:
     with FaultServer(itertools.repeat(http(503))) as server:
         connect(server.url, max_attempts=3, max_backoff=0)
-        result = airflow_runs.run(detach_dags.detach_2_retries)["detach"]
-    assert (result.state, result.tries, result.xcoms) == ("failed", 3, {})
-    assert [(one.kind, one.state) for one in seen] == [
-        ("retry", "up_for_retry"),
-        ("retry", "up_for_retry"),
-        ("failure", "failed"),
+        result = airflow_runs.run(detach_dags.detach_3_retries)["detach"]
+    assert (result.state, result.tries, result.xcoms) == ("failed", 4, {})
+    assert [(one.kind, one.state) for one in seen] == [("retry", "up_for_retry")] * 3 + [
+        ("failure", "failed")
     ]
-    assert [type(one) for one in errors] == [AitronosServerError] * 3
-    assert sent(server) == [DETACH] * 3 * 3
+    assert [type(one) for one in errors] == [AitronosServerError] * 4
+    assert sent(server) == [DETACH] * 3 * 4
 
 
 def test_the_arguments_of_the_operator_come_before_the_connection(connect: SetConnection) -> None:

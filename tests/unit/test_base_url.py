@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from typing import Any
-from urllib.parse import urlsplit
+from unittest.mock import patch
 
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_aitronos.client.base_url import DEFAULT_BASE_URL, BaseUrlError, parse_base_url
+from airflow_aitronos.client.clock import Deadline, SystemClock
+from airflow_aitronos.client.transport import Request, Transport
+from airflow_aitronos.exceptions import AitronosConfigurationError
+from tests.unit.tools import loaded
 
 GOOD: list[tuple[tuple[Any, ...], str]] = [
     ((None,), DEFAULT_BASE_URL),
@@ -135,6 +140,9 @@ def test_bad_fields(fields: tuple[Any, ...], field: str) -> None:
         ("[::1]:80", True),
         ("localhost.evil.com", False),
         ("127.0.0.1.evil.com", False),
+        ("evil-localhost", False),
+        ("notlocalhost", False),
+        ("x.localhost", False),
         ("10.0.0.1", False),
         ("0.0.0.0", False),
         ("::2", False),
@@ -157,22 +165,47 @@ hosts = st.one_of(
 )
 
 
-@given(host=hosts, port=st.one_of(st.none(), st.integers(-1, 70_000)))
-def test_any_host_is_refused_or_is_the_host_that_gets_the_key(host: str, port: int | None) -> None:
+def written(host: str, port: int | None, scheme: str | None) -> tuple[str, int]:
+    """Return the host and port that fields of a connection name, without the package's help."""
+    text = host.strip().lower()
+    if not text:
+        return "api.aitronos.com", port or 443
+    found, _, rest = text.rpartition("://")
+    default = 80 if (found or (scheme or "").lower()) == "http" else 443
+    if not found and re.fullmatch("[0-9a-f:.]+", text) and text.count(":") > 1:
+        return text, port or default
+    match = re.fullmatch(
+        r"(?:\[(?P<six>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]+))?", rest.split("/")[0]
+    )
+    assert match, f"{host!r} names no host"
+    return match["six"] or match["name"], port or int(match["port"] or default)
+
+
+@given(
+    host=hosts,
+    port=st.none() | st.integers(-1, 70_000),
+    scheme=st.sampled_from([None, "", "http", "https", "HTTPS", "ftp"]),
+)
+def test_any_host_is_refused_or_is_the_one_that_is_called(
+    host: str, port: int | None, scheme: str | None
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def resolve(name: str, number: int, *args: Any, **kwargs: Any) -> None:
+        asked.append((name.strip("[]"), number))
+        raise socket.gaierror
+
     refusal: str | None = None
     try:
-        base_url = parse_base_url(host, port)
-    except BaseUrlError as error:
+        settings = loaded(host=host, port=port, schema=scheme, extra='{"allow_http": true}')
+    except AitronosConfigurationError as error:
         refusal = str(error)
     if refusal is not None:
         assert refusal.isprintable()
         return
-    prepared = requests.Request("GET", f"{base_url}/v1/x").prepare()
-    assert prepared.url == f"{base_url}/v1/x"
-    parts = urlsplit(prepared.url)
-    name = base_url.host.strip("[]")
-    assert (parts.scheme, parts.hostname, parts.username) == (base_url.scheme, name, None)
-    assert base_url.scheme in ("https", "http")
-    assert parts.port == base_url.port
-    # The host that was written down, and no part of something else.
-    assert name in (host.lower() if host.strip() else DEFAULT_BASE_URL)
+    transport = Transport(settings, mask_secret=lambda _: None, is_cancelled=lambda: False)
+    with patch("socket.getaddrinfo", resolve):
+        transport.send(Request("DELETE", "/v1/assistants/asst_1/workflow"), Deadline(9, SystemClock()))
+    transport.close()
+    # The host that was written down, once, and no part of something else.
+    assert asked == [written(host, port, scheme)]

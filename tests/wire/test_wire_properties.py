@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_aitronos._compat import AirflowSkipException
 from airflow_aitronos.exceptions import AitronosError, AitronosInputError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.cases import case
@@ -19,10 +20,12 @@ from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Close
 from tests.support.replies import CHUNKED, GZIP, http
 from tests.wire.runner import RecordingLog, check_error, check_json, check_request, connect
-from tests.wire.wire_case import ASSISTANT, KEY, detached
+from tests.wire.wire_case import ASSISTANT, KEY, WORKFLOW, detached
+
+Call = Callable[[], Any]
 
 # The monkeypatch of a test serves all its examples alike.
-FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 JSON = st.recursive(
     st.none()
@@ -45,6 +48,17 @@ FIELDS = st.fixed_dictionaries(
             st.sampled_from(["code", "message", "status", "trace_id", "details", "retry_after"]), JSON
         )
         | JSON,
+    },
+)
+LINKED = st.fixed_dictionaries(
+    {"id": st.just(WORKFLOW) | JSON},
+    optional={
+        "name": JSON,
+        "version": st.integers() | JSON,
+        "external_id": JSON,
+        "definition": JSON,
+        "workflow_id": st.just(WORKFLOW),
+        "assistant_id": st.just(ASSISTANT),
     },
 )
 HEADS = st.sampled_from(
@@ -91,24 +105,50 @@ def answering(
         yield server, log
 
 
-def check_named_end(assistant_id: str, log: RecordingLog) -> None:
-    """Check that a detach ends in a result of three plain fields, or in an error of ours."""
-    with AitronosHook() as hook:
-        try:
-            result = hook.detach_assistant_workflow(assistant_id)
-        except AitronosError as error:
-            caught: AitronosError | None = error
-        else:
-            caught = None
-            assert set(result) == {"assistant_id", "workflow_id", "message"}
-            assert result["assistant_id"] == ASSISTANT
-            assert all(value is None or isinstance(value, str) for value in result.values())
-            check_json(result)
-            assert KEY not in repr(result)
+def detach(assistant_id: str = ASSISTANT, **options: Any) -> Call:
+    from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+
+    return lambda: DetachAssistantWorkflowOperator(
+        task_id="detach", assistant_id=assistant_id, **options
+    ).execute({})
+
+
+def get() -> Any:
+    from airflow_aitronos.operators.assistants import GetAssistantWorkflowOperator
+
+    return GetAssistantWorkflowOperator(task_id="get", assistant_id=ASSISTANT).execute({})
+
+
+CALLS: dict[str, Call] = {
+    "detach": detach(),
+    "skip": detach(if_not_attached="skip"),
+    "guarded": detach(expected_workflow_id=WORKFLOW, include_workflow_details=True),
+    "recorded": detach(record_workflow=True),
+    "check": detach(check_only=True),
+    "get": get,
+}
+RESULTS = {"assistant_id", "workflow_id", "message"}, {"assistant_id", "workflow_id"}
+
+
+def check_named_end(call: Call, log: RecordingLog) -> None:
+    """Check that an operator ends in a result that XCom takes, in a skip, or in an error of ours."""
+    caught: Exception | None = None
+    try:
+        result = call()
+    except (AitronosError, AirflowSkipException) as error:
+        caught = error
+    else:
+        assert set(result) - {"workflow"} in RESULTS
+        assert result["assistant_id"] == ASSISTANT
+        texts = [value for name, value in result.items() if name != "workflow"]
+        assert all(value is None or isinstance(value, str) for value in texts)
+        check_json(result)
+        assert KEY not in repr(result)
     if caught is not None:
         # Its context is the hypothesis engine's affair once it is caught; the rest is checked.
-        check_error(caught)
         assert KEY not in f"{caught!r} {vars(caught)!r}"
+    if isinstance(caught, AitronosError):
+        check_error(caught)
     assert log.lines
     for line in log.lines:
         assert line.text.isprintable()
@@ -116,11 +156,11 @@ def check_named_end(assistant_id: str, log: RecordingLog) -> None:
 
 
 @FEW
-@given(body=JSON | FIELDS)
-def test_any_json_ends_in_a_named_end(monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
+@given(body=JSON | FIELDS | LINKED, name=st.sampled_from(list(CALLS)))
+def test_any_json_ends_in_a_named_end(monkeypatch: pytest.MonkeyPatch, body: Any, name: str) -> None:
     with answering(monkeypatch, http(200, json.dumps(body))) as (server, log):
-        check_named_end(ASSISTANT, log)
-    assert len(server.requests) == 1
+        check_named_end(CALLS[name], log)
+    assert len(server.requests) in ((1, 2) if name in ("guarded", "recorded") else (1,))
 
 
 @FEW
@@ -129,7 +169,7 @@ def test_any_status_with_any_envelope_ends_in_a_named_end(
     monkeypatch: pytest.MonkeyPatch, status: int, body: Any
 ) -> None:
     with answering(monkeypatch, http(status, json.dumps(body))) as (server, log):
-        check_named_end(ASSISTANT, log)
+        check_named_end(CALLS["detach"], log)
     assert len(server.requests) == 1
 
 
@@ -139,7 +179,7 @@ def test_any_bytes_end_in_a_named_end(
     monkeypatch: pytest.MonkeyPatch, head: bytes, rest: list[bytes]
 ) -> None:
     with answering(monkeypatch, Close(head + b"".join(rest)), read_timeout=5) as (server, log):
-        check_named_end(ASSISTANT, log)
+        check_named_end(CALLS["detach"], log)
     assert len(server.requests) == 1
 
 
