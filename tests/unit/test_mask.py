@@ -82,6 +82,26 @@ def test_secrets_that_begin_alike_are_all_masked() -> None:
     assert Mask("secret-of-one")("secret-of-two") == "secret-of-two", "more secrets are another mask's"
 
 
+ODD_AND_LONG = 'a/"\\' * 200
+
+
+@pytest.mark.parametrize(
+    "form",
+    [ODD_AND_LONG, quote(ODD_AND_LONG, safe=""), json.dumps(ODD_AND_LONG)[1:-1], repr(ODD_AND_LONG)[1:-1]],
+    ids=["plain", "url", "json", "repr"],
+)
+def test_every_form_of_a_long_secret_is_masked(form: str) -> None:
+    assert Mask(ODD_AND_LONG)(f"<{form}>") == "<***>"
+
+
+def test_a_form_that_holds_a_shorter_one_is_masked_whole() -> None:
+    assert Mask("\\" + "k" * 600)("\\\\" + "k" * 600) == "***"
+
+
+def test_a_secret_may_hold_what_no_text_can() -> None:
+    assert Mask("pass\ud800word")("a pass\ud800word") == "a ***"
+
+
 def test_whoever_knows_no_secret_changes_nothing() -> None:
     assert NO_SECRETS.beginnings(NO_SECRETS("as it is")) == "as it is"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +14,8 @@ from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support import faults
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
-from tests.support.replies import Body, Pairs, http
+from tests.support.faults import Close, Endless
+from tests.support.replies import GZIP, Body, Pairs, http
 from tests.wire.wire_case import ASSISTANT, HTML, KEY, WORKFLOW, detached, envelope
 
 Replies = list[Reply]
@@ -59,6 +62,7 @@ def wrong(body: Body) -> Replies:
 
 
 WAIT = [("Retry-After", "7")]
+BROTLI = ("Content-Encoding", "br")
 PROMOTED = {"assistant_id": "asst_new", "workflow_id": WORKFLOW, "message": "Made."}
 GOOD_DETACH, NAMELESS = http(200, detached()), http(200, detached(workflow_id=None))
 NULL, EMPTY, LOST, UNAVAILABLE = http(200, "null"), http(200, {}), faults.Reset(), refusal(503, "DOWN")
@@ -187,6 +191,24 @@ ODD_WORKFLOWS: Table = {
     "another id": [workflow(OTHER)],
     "a long id with the key": [workflow(f"{SPLIT_KEY} {'x' * 200}")],
 }
+PLAIN = json.dumps({"id": WORKFLOW}).encode()
+BROKEN_BODIES: Table = {
+    "odd encoding": [http(200, "{}", [BROTLI])],
+    "odd encoding of a 300": [http(300, "{}", [BROTLI])],
+    "odd encoding of a 401": [http(401, "{}", [BROTLI])],
+    "packed": [http(200, gzip.compress(PLAIN), [GZIP])],
+    "packed, but empty": [http(200, "", [GZIP])],
+    "packed, but cut": [http(200, gzip.compress(PLAIN)[:-9], [GZIP])] * 4,
+    "packed, but cut, in a 401": [http(401, gzip.compress(PLAIN)[:-9], [GZIP])],
+    "cut in a 300": [Close(http(300, "text")[:-1])],
+    "cut in a 401": [Close(http(401, "text")[:-1])],
+    "cut in a 404": [Close(http(404, "text")[:-1])] * 4,
+    "endless": [[http(200, None), Endless()]],
+    "endless in a 401": [[http(401, None), Endless()]],
+    "endless in a 503": [[http(503, None), Endless()]],
+    "too large": wrong("x" * (1024 * 1024 + 1)),
+    "too large in a 503": [http(503, "x" * (1024 * 1024 + 1))],
+}
 OF_THE_LINK: Table = {"404 of the workflow": [NO_WORKFLOW], "404 of the assistant": [NO_ASSISTANT]}
 # Read by the guard, then taken off.
 READ_FIRST: Table = {
@@ -224,8 +246,11 @@ CALLS: dict[str, Call] = {
             "id empty": wrong({"id": " "}),
             "id a number": wrong({"id": 7}),
             **ODD_WORKFLOWS,
-            "odd encoding": [http(200, "{}", [("Content-Encoding", "br")])],
-            "too large": wrong("x" * (1024 * 1024 + 1)),
+            **BROKEN_BODIES,
+            "a part of the key": [workflow(f"{KEY[:12]}…")],
+            "a long code and a long text": [envelope(400, "C" * 150, message="M" * 600)],
+            "no envelope, but JSON": [http(400, '{"detail": "gr\\u00fc\\u00dfe"}')],
+            "the key in pieces of HTML": [http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>")],
             "redirect without address": redirect(),
             "redirect on the same host": redirect("/login?next=/v1"),
             "redirect to a query only": redirect("?next=/v1"),
@@ -320,6 +345,9 @@ CALLS: dict[str, Call] = {
             "workflow null": wrong({**PROMOTED, "workflow_id": None}),
             "the key in its texts": wrong({**PROMOTED, "assistant_id": SPLIT_KEY, "message": SPLIT_KEY}),
             "message a number": wrong({**PROMOTED, "message": 5}),
+            "a part of the key": wrong(
+                {**PROMOTED, "assistant_id": f"{KEY[:12]}…", "message": f"{KEY[:12]}…"}
+            ),
         },
         has_each_status=True,
     ),
@@ -462,10 +490,14 @@ REFUSED: dict[str, Callable[[AitronosHook], Any]] = {
     "get_workflow('')": lambda hook: hook.get_workflow(""),
     "get_workflow('None')": lambda hook: hook.get_workflow("None"),
     "get_workflow('{{ x }}')": lambda hook: hook.get_workflow("{{ x }}"),
+    "get_workflow('a/' + 14 more)": lambda hook: hook.get_workflow("a/" + "b" * 14),
+    "get_workflow('a/' + 15 more)": lambda hook: hook.get_workflow("a/" + "b" * 15),
+    "get_workflow('ü')": lambda hook: hook.get_workflow("ü"),
     "get_workflow('a/b')": lambda hook: hook.get_workflow("a/b"),
     "get_assistant_workflow('')": lambda hook: hook.get_assistant_workflow(""),
     "create_workflow(name=None)": lambda hook: create(hook, name=None),
     "create_workflow(definition=None)": lambda hook: create(hook, definition=None),
+    "create_workflow(name=' ' * 70)": lambda hook: create(hook, name=" " * 70),
     "create_workflow(name='')": lambda hook: create(hook, name=""),
     "create_workflow(definition='{}')": lambda hook: create(hook, definition="{}"),
     "create_workflow(external_id='None')": lambda hook: create(hook, external_id="None"),

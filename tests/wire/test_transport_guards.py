@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import time
 from base64 import b64encode
@@ -11,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
 
 from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.client import ids
+from airflow_aitronos.client.adapter import DeadlineAdapter
 from airflow_aitronos.client.body import BODY_LIMIT
 from airflow_aitronos.client.clock import SystemClock
 from airflow_aitronos.client.transport import Transport
@@ -36,7 +40,7 @@ from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Close, Drip, Endless, Reset
-from tests.support.replies import http
+from tests.support.replies import GZIP, http
 from tests.wire.network_cases import PROXY_PASSWORD
 from tests.wire.runner import RecordingLog, check_error, check_request, connect
 from tests.wire.wire_case import ASSISTANT, DETACH, GOOD, KEY, NOTHING_LINKED, WORKFLOW, detached, envelope
@@ -308,6 +312,15 @@ def test_a_wait_is_cut_into_slices(
 # Bounds
 
 
+def test_a_socks_proxy_keeps_the_connections_that_know_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ours would go past the proxy. The package that speaks SOCKS is no dependency, so it is played.
+    monkeypatch.setattr(HTTPAdapter, "proxy_manager_for", lambda *args: PoolManager())
+    adapter, plain = DeadlineAdapter(), PoolManager().pool_classes_by_scheme
+    for scheme in ("socks5", "socks5h", "SOCKS4"):
+        assert adapter.proxy_manager_for(f"{scheme}://127.0.0.1:1").pool_classes_by_scheme == plain
+    assert adapter.proxy_manager_for("http://127.0.0.1:1").pool_classes_by_scheme != plain
+
+
 def test_a_body_over_the_cap_is_refused(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer([http(200, b" " * (BODY_LIMIT + 1))]) as server:
         connect(monkeypatch, server.url)
@@ -317,9 +330,13 @@ def test_a_body_over_the_cap_is_refused(hook: AitronosHook, monkeypatch: pytest.
     assert len(server.requests) == 1
 
 
-def test_a_body_just_at_the_cap_is_read(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_body_just_at_the_cap_is_read(
+    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, is_packed: bool
+) -> None:
     good = GOOD.partition(b"\r\n\r\n")[2]
-    with FaultServer([http(200, good + b" " * (BODY_LIMIT - len(good)))]) as server:
+    body = b" " * (BODY_LIMIT - len(good)) + good
+    with FaultServer([http(200, gzip.compress(body), [GZIP]) if is_packed else http(200, body)]) as server:
         connect(monkeypatch, server.url)
         assert hook.detach_assistant_workflow(ASSISTANT) == detached()
 
