@@ -15,7 +15,7 @@ from tests.support import faults
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
 from tests.support.faults import Close, Endless
-from tests.support.replies import GZIP, Body, Pairs, http
+from tests.support.replies import CHUNKED, GZIP, Body, Pairs, chunked, http
 from tests.wire.wire_case import ASSISTANT, HTML, KEY, WORKFLOW, detached, envelope
 
 Replies = list[Reply]
@@ -204,6 +204,9 @@ BROKEN_BODIES: Table = {
     "cut in a 401": [Close(http(401, "text")[:-1])],
     "cut in a 404": [Close(http(404, "text")[:-1])] * 4,
     "endless": [[http(200, None), Endless()]],
+    "endless after its end": [
+        [http(200, chunked([b"{}"], b"0\r\n"), [CHUNKED]), Endless(b"X-A: b\r\n" * 1000)]
+    ],
     "endless in a 401": [[http(401, None), Endless()]],
     "endless in a 503": [[http(503, None), Endless()]],
     "too large": wrong("x" * (1024 * 1024 + 1)),
