@@ -207,7 +207,7 @@ def _tls_failure(error: Exception, whose: str) -> Failure | None:
     """Return the failure of a handshake that will not get better."""
     cause = _find(error, ssl.SSLError)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        reason = safe_text(cause.verify_message or "certificate refused", limit=_REASON_LIMIT)
+        reason = safe_text(getattr(cause, "verify_message", "certificate refused"), limit=_REASON_LIMIT)
         return Failure(
             AitronosNetworkError,
             f"the certificate of {whose} was refused ({reason})",

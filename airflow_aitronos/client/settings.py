@@ -116,7 +116,7 @@ def check_ca_bundle(path: str) -> str | None:
         else:
             context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
-        return safe_text(getattr(error, "strerror", None) or type(error).__name__, limit=100)
+        return safe_text(getattr(error, "strerror", None) or type(error).__name__)
     return None
 
 

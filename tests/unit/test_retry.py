@@ -65,6 +65,19 @@ def test_what_the_server_asks_is_waited_for_and_spread(clock: FakeClock, asked: 
     assert len(set(waits)) > 40
 
 
+@pytest.mark.parametrize(
+    ("asked", "total", "most"),
+    [(2.0, 120.0, 3.0), (50.0, 120.0, 55.0), (19.0, 20.0, 19.5), (21.0, 20.0, 21.0)],
+)
+def test_how_far_what_is_asked_is_spread(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, asked: float, total: float, most: float
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, high: low)
+    assert patience(clock, total_timeout=total).wait(state(failure(retry_after=asked))) == asked
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    assert patience(clock, total_timeout=total).wait(state(failure(retry_after=asked))) == pytest.approx(most)
+
+
 def test_zero_is_no_wish(clock: FakeClock) -> None:
     waits = [decide(patience(clock), failure(retry_after=0.0))[0] for _ in range(50)]
     assert min(waits) >= 0
@@ -91,6 +104,7 @@ def test_zero_is_no_wish(clock: FakeClock) -> None:
         pytest.param(None, 4, {}, "all 4 attempts failed", id="none_left"),
         pytest.param(2.0, 4, {}, "all 4 attempts failed", id="none_left_although_asked"),
         pytest.param(None, 1, {"max_attempts": 1}, "max_attempts is 1", id="one_in_all"),
+        pytest.param(None, 2, {"max_attempts": 2}, "all 2 attempts failed", id="two_in_all"),
         pytest.param(None, 1, {"is_cancelled": True}, "told to stop", id="cancelled"),
     ],
 )

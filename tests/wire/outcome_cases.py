@@ -251,7 +251,10 @@ CALLS: dict[str, Call] = {
             **ODD_WORKFLOWS,
             **BROKEN_BODIES,
             "a part of the key": [workflow(f"{KEY[:12]}…")],
-            "a long code and a long text": [envelope(400, "C" * 150, message="M" * 600)],
+            "a long code and a long text": [
+                envelope(400, "C" * 150, message="M" * 600, type="T" * 150, system_message="S" * 600)
+            ],
+            "a code and no text": [http(400, {"error": {"code": "ODD"}})],
             "no envelope, but JSON": [http(400, '{"detail": "gr\\u00fc\\u00dfe"}')],
             "the key in pieces of HTML": [http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>")],
             "redirect without address": redirect(),

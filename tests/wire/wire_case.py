@@ -94,8 +94,9 @@ Wait: TypeAlias = tuple[float, float] | None
 
 
 def asked(seconds: float) -> Wait:
-    """Wait for what the server asked, and a little longer so that not all come back at once."""
-    return seconds, seconds + max(1.0, seconds / 10)
+    """Wait for what the server asked, and the most that is added so that not all come back at once."""
+    longest = seconds + max(1.0, seconds / 10)
+    return longest, longest
 
 
 def detach() -> Any:
