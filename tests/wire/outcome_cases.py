@@ -447,7 +447,12 @@ CALLS: dict[str, Call] = {
     **{
         f"detach, if_not_attached={meaning}": Call(
             detach(if_not_attached=meaning),
-            also={"no id": [NAMELESS], "404 of the workflow": [NO_WORKFLOW], "404 of anything": [GONE_404]},
+            also={
+                "no id": [NAMELESS],
+                "404 of the workflow": [NO_WORKFLOW],
+                "404 of the workflow, and told to stop": stopping(NO_WORKFLOW),
+                "404 of anything": [GONE_404],
+            },
             has_every=False,
         )
         for meaning in ("succeed", "skip", "fail")
