@@ -426,6 +426,11 @@ NETWORK_CASES = [
             "for-ever": vary(replies=[Close(cut())] * 4, sent=4, end=BROKEN),
             "tls": vary(replies=[Close(cut())] * 4, sent=4, end=BROKEN, tls=Certificate()),
             "no-byte-of-it": vary(replies=[Close(GOOD.partition(b"{")[0])] * 4, sent=4, end=BROKEN),
+            "within-the-headers": vary(
+                replies=[Close(GOOD[:40])] * 4,
+                sent=4,
+                end=later(AitronosNetworkError, "(closed within the headers)", maybe_done=True),
+            ),
             # What is there reads as a whole object: only the length tells that the end is missing.
             "reads-as-whole": vary(replies=[Close(http(200, "{}" + " " * 99)[:-99])] * 4, sent=4, end=BROKEN),
             "then-nothing-linked": vary(
@@ -602,7 +607,9 @@ NETWORK_CASES = [
                 replies=[headed("HTTP/1.1 200 OK", LENGTH, NO_COLON, "X: y")], sent=1, end=done(WORKFLOW)
             ),
             "no-colon-before-the-length": vary(
-                replies=[headed("HTTP/1.1 200 OK", NO_COLON, LENGTH)] * 4, connections=4
+                replies=[headed("HTTP/1.1 200 OK", NO_COLON, LENGTH)] * 4,
+                connections=4,
+                end=later(AitronosNetworkError, "a line of the headers has no colon", maybe_done=True),
             ),
             "space-before-the-colon": vary(
                 replies=[headed("HTTP/1.1 200 OK", LENGTH.replace(":", " :"))] * 4, connections=4

@@ -180,6 +180,11 @@ def stopped_at_the_last_moment(hook: AitronosHook) -> Any:
     return hook.detach_assistant_workflow(ASSISTANT, memory=StoppingMemory(hook))
 
 
+def stopped_before_it_began(hook: AitronosHook) -> Any:
+    hook.cancel()
+    return hook.get_workflow(WORKFLOW)
+
+
 def create(hook: AitronosHook, **fields: Any) -> Any:
     return hook.create_workflow(**{"name": "Answers", "definition": DEFINITION} | fields)
 
@@ -254,6 +259,7 @@ CALLS: dict[str, Call] = {
             "a long code and a long text": [
                 envelope(400, "C" * 150, message="M" * 600, type="T" * 150, system_message="S" * 600)
             ],
+            "names nothing, but the request": [http(200, {"name": "x"}, [("x-request-id", "rq-7")])],
             "a code and no text": [http(400, {"error": {"code": "ODD"}})],
             "no envelope, but JSON": [http(400, '{"detail": "gr\\u00fc\\u00dfe"}')],
             "the key in pieces of HTML": [http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>")],
@@ -471,6 +477,9 @@ CALLS: dict[str, Call] = {
             "404 without envelope, and told to stop": stopping(workflow(), http(404)),
         },
         has_every=False,
+    ),
+    "get_workflow, told to stop before it began": Call(
+        stopped_before_it_began, also={"good": [workflow()]}, has_every=False
     ),
     "detach, told to stop at the last moment": Call(
         stopped_at_the_last_moment, also={"good": [GOOD_DETACH]}, has_every=False
