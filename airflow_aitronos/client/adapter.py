@@ -182,10 +182,12 @@ class _HTTPConnection(HTTPConnection):
             return super()._new_conn()
         exchange.connect(to_proxy=self.proxy is not None)
         # urllib3 gives each address of a name the whole connect timeout; a name may have many.
-        name, timeout, failed = self._dns_host, self.timeout, None
+        name, timeout = self._dns_host, self.timeout
         longest = timeout or math.inf
         try:
             found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
+            if not found:
+                raise socket.gaierror("no address")
         except (OSError, UnicodeError) as error:
             raise NewConnectionError(self, "the host name did not resolve") from error
         try:
@@ -200,7 +202,7 @@ class _HTTPConnection(HTTPConnection):
                     # The handshake comes next, and what connecting took is gone.
                     sock.settimeout(exchange.timeout(longest))
                     return sock
-            raise failed or NewConnectionError(self, "the host name has no address")
+            raise failed
         finally:
             self.host, self.timeout = name, timeout
 

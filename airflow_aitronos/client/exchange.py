@@ -66,7 +66,6 @@ class Exchange:
         if self.is_cancelled() or self.deadline.remaining() <= 0:
             raise NotSentError
         self._has_begun = self.is_sent = True
-        self.is_at_proxy = False
 
     def timeout(self, longest: float) -> float:
         """

@@ -74,6 +74,11 @@ def no_name_resolution(reason: int) -> Callable[[Scene], None]:
     return prepare
 
 
+def no_address(scene: Scene) -> None:
+    scene.host = "https://api.aitronos.invalid"
+    scene.patch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
+
+
 def nobody_listens(scene: Scene) -> None:
     port = closed_port()
     scene.host = f"http://127.0.0.1:{port}"
@@ -195,6 +200,7 @@ NETWORK_CASES = [
         variants={
             "unknown-name": {},
             "name-server-down": vary(prepare=no_name_resolution(socket.EAI_AGAIN)),
+            "no-address": vary(prepare=no_address),
         },
     ),
     WireCase(

@@ -260,6 +260,9 @@ CALLS: dict[str, Call] = {
                 envelope(400, "C" * 150, message="M" * 600, type="T" * 150, system_message="S" * 600)
             ],
             "names nothing, but the request": [http(200, {"name": "x"}, [("x-request-id", "rq-7")])],
+            "good, with a long id of the request": [
+                http(200, {"id": WORKFLOW}, [("x-request-id", f"rq {KEY} {'r' * 250}")])
+            ],
             "a code and no text": [http(400, {"error": {"code": "ODD"}})],
             "no envelope, but JSON": [http(400, '{"detail": "gr\\u00fc\\u00dfe"}')],
             "the key in pieces of HTML": [http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>")],
