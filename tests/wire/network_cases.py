@@ -183,6 +183,14 @@ BROKEN = later(AitronosNetworkError, maybe_done=True)
 OUT_OF_TIME = later(AitronosNetworkError, "total_timeout", maybe_done=True)
 TOO_LARGE = later(AitronosResponseError, "response too large", maybe_done=True, status_code=200)
 ENDLESS = later(AitronosResponseError, "response too large", maybe_done=True)
+HANGS_BEHIND_PROXY = vary(
+    replies=[[http(200, None), Hang()]] * 2,
+    extra={"connect_timeout": 0.3, "max_attempts": 2, "read_timeout": 0.3},
+    sent=[TUNNEL] * 2,
+    within=2.5,
+    never=(PROXY_PASSWORD,),
+    end=later(AitronosNetworkError, "no connection to", "connect_timeout"),
+)
 MALFORMED = later(AitronosResponseError, "malformed response", maybe_done=True, status_code=200)
 NO_TLS = later(AitronosNetworkError, "the server does not speak TLS on this port")
 REFUSED_CERTIFICATE = later(AitronosNetworkError, "certificate", "CA bundle")
@@ -712,6 +720,11 @@ NETWORK_CASES = [
                 sent=[TUNNEL],
                 never=(PROXY_PASSWORD,),
                 end=later(AitronosNetworkError, "total_timeout"),
+            ),
+            # By then the proxy is out of it.
+            "hang-behind-a-proxy": vary(prepare=behind_proxy, **HANGS_BEHIND_PROXY),
+            "hang-behind-a-tls-proxy": vary(
+                prepare=behind_tls_proxy, tls=Certificate(), **HANGS_BEHIND_PROXY
             ),
             "dripped-through-a-tls-proxy": vary(
                 prepare=behind_tls_proxy,
