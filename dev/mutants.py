@@ -85,7 +85,7 @@ MUTANTS = [
     client("deadline", "adapter", "            self._socket.settimeout(exchange.timeout(self._read_timeout))\n", "", CASES),
     client("deadline", "retry", "if state.upcoming_sleep >= left:", "if False:", CASES),
     client("deadline", "adapter", "self.timeout = exchange.timeout(longest)", "self.timeout = timeout or 30", CONNECTING),
-    client("deadline", "adapter", "            self.sock.settimeout(exchange.timeout(self.timeout or math.inf))\n", "            pass\n", CONNECTING),
+    client("deadline", "adapter", "            self.sock.settimeout(exchange.timeout(self.timeout or math.inf))\n", "            pass\n", CASES),
     client("headers", "adapter", "if self._reader.has_ended and needs_body(self.status):", "if False:", CASES),
     client("headers", "adapter", '        self.msg.set_payload("")\n', "        pass\n", CASES),
     client("headers", "adapter", "            del self.msg[name]\n", "            pass\n", CASES),
