@@ -416,6 +416,16 @@ CALLS: dict[str, Call] = {
             ],
             "no answer, then 404, and another assistant": [LOST, GONE_404, shown(id="asst_other")],
             "no answer, then 404, and no such assistant": [LOST, GONE_404, GONE_404],
+            "no answer, then 404, and no such assistant, each with its id": [
+                LOST,
+                refusal(404, "X", [("x-request-id", "rq-1")]),
+                refusal(404, "Y", [("x-request-id", "rq-2")]),
+            ],
+            "no answer, then 404 with a trace, and no such assistant": [
+                LOST,
+                envelope(404, "X"),
+                refusal(404, "Y", [("x-request-id", "rq-2")]),
+            ],
             "no answer, then 404, and told to stop": stopping(LOST, GONE_404),
         },
     ),
