@@ -1,30 +1,20 @@
-"""Faults on request: the wrong answers and broken connections that a caller has to bear."""
+"""Scripted faults: the error responses and broken connections that a test asks for."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
-import socket
-import struct
 import threading
 import time
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Literal
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from airflow_aitronos.sandbox.errors import ApiError, error_response
-
-TRANSPORT = "aitronos.sandbox.transport"
-"""Name of the ASGI extension that holds the connection of a request."""
-NO_REPLY = "aitronos.sandbox.no_reply"
-"""Type of the message that stands for a reply that never comes."""
+from airflow_aitronos.sandbox.errors import ApiError
 
 FaultKind = Literal["status", "reset", "truncate", "delay"]
 
-# Those that the vendor documents; another status has its own name for a code.
+# Those that the vendor documents; another status has its own name as its code.
 _CODES = {
     401: "INVALID_API_KEY",
     403: "INSUFFICIENT_PERMISSIONS",
@@ -32,9 +22,7 @@ _CODES = {
     422: "VALIDATION_ERROR",
     429: "RATE_LIMIT_EXCEEDED",
 }
-# What a truncated reply lacks, in bytes.
-_MISSING = 64
-# Seconds after which a delay sees that the server is about to stop.
+# Seconds after which a delay checks whether the server stops.
 _SLICE = 0.05
 
 
@@ -47,12 +35,13 @@ class Fault:
         ``truncate`` closes it in the middle of the body, ``delay`` only keeps the caller waiting
     :param status: HTTP status for ``status``
     :param code: code in the envelope, one that fits the status unless given
-    :param retry_after: value of the ``Retry-After`` header, as it goes on the wire
+    :param retry_after: value of the ``Retry-After`` header, as it is sent
     :param delay: seconds to wait before anything is answered
-    :param method: HTTP method of the requests that are meant, any unless given
+    :param method: HTTP method of the requests, any unless given
     :param path: regular expression that the whole path of the requests matches, any unless given
     :param times: number of requests
-    :param after_commit: whether the request is carried out before its answer is spoilt
+    :param after_commit: whether the request is carried out, so that only its response is lost
+    :param skip: number of matching requests that come first and pass untouched
     """
 
     kind: FaultKind
@@ -64,17 +53,21 @@ class Fault:
     path: str | None = None
     times: int = 1
     after_commit: bool = False
+    skip: int = 0
 
     def __post_init__(self) -> None:
-        # Now, where it was scripted: later it would only be an error of the server's.
-        if type(self.times) is not int or self.times < 1:
-            raise ValueError(f"times is a whole number from 1; this is {self.times!r}")
-        if not 0 <= self.delay < math.inf:
-            raise ValueError(f"delay is in seconds, from 0; this is {self.delay!r}")
-        if type(self.status) is not int or not 400 <= self.status <= 599:
-            raise ValueError(f"status is from 400 to 599; this is {self.status!r}")
-        if self.retry_after is not None and not re.fullmatch(r"[ -~]*", self.retry_after):
-            raise ValueError(f"retry_after is printable ASCII; this is {self.retry_after!r}")
+        # Here, so that the error points to the line of the test.
+        is_text = self.retry_after is None or re.fullmatch(r"[ -~]*", self.retry_after)
+        wrong = {
+            "times is a whole number from 1": type(self.times) is not int or self.times < 1,
+            "skip is a whole number from 0": type(self.skip) is not int or self.skip < 0,
+            "delay is in seconds, from 0": not 0 <= self.delay < math.inf,
+            "status is from 400 to 599": type(self.status) is not int or not 400 <= self.status <= 599,
+            "retry_after is printable ASCII": not is_text,
+        }
+        for rule, is_broken in wrong.items():
+            if is_broken:
+                raise ValueError(f"{rule}; this is {getattr(self, rule.split()[0])!r}")
         try:
             re.compile(self.path or "")
         except re.error as error:
@@ -88,9 +81,9 @@ class Fault:
         parts += ["after it was carried out"] if self.after_commit else []
         return ", ".join(parts)
 
-    def is_for(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """
-        Tell whether a request is meant.
+        Tell whether a request is one of those that are meant.
 
         :param method: HTTP method
         :param path: path as it came
@@ -99,13 +92,19 @@ class Fault:
             return False
         return self.path is None or re.fullmatch(self.path, path) is not None
 
+    def error(self) -> ApiError:
+        """Return the error of the kind ``status``."""
+        headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
+        code = self.code or _code(self.status)
+        return ApiError(self.status, code, "This error is a scripted fault.", headers=headers)
+
 
 class FaultPlan:
-    """Hold the faults that are still to come; for each request the first that is meant for it."""
+    """Hold the faults that are still to come."""
 
     def __init__(self) -> None:
         self.is_stopped = False
-        """Whether the server is about to stop, so that nobody waits for an answer any more."""
+        """Whether the server stops, so that nobody waits for a response any more."""
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
 
@@ -119,108 +118,49 @@ class FaultPlan:
             self._faults.append(fault)
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults."""
         with self._lock:
             self._faults.clear()
 
     @property
     def pending(self) -> list[Fault]:
-        """Return the faults that are still to come, each with the ``times`` that are left."""
+        """Return the faults that are still to come, each with the ``times`` and ``skip`` that are left."""
         with self._lock:
             return list(self._faults)
 
     def take(self, method: str, path: str) -> Fault | None:
         """
-        Use up one fault for a request.
+        Count a request, and return its fault.
+
+        Every matching fault that still skips requests counts it. The first one that does not is used up once.
 
         :param method: HTTP method
         :param path: path as it came
-        :return: the fault, None if none is meant for this request
+        :return: the fault, None if there is none for this request
         """
         with self._lock:
-            for number, fault in enumerate(self._faults):
-                if fault.is_for(method, path):
-                    left = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
-                    self._faults[number : number + 1] = left
-                    return fault
-        return None
+            taken = None
+            pending: list[Fault | None] = []
+            for fault in self._faults:
+                left: Fault | None = fault
+                if fault.matches(method, path) and fault.skip:
+                    left = replace(fault, skip=fault.skip - 1)
+                elif fault.matches(method, path) and taken is None:
+                    taken = fault
+                    left = replace(fault, times=fault.times - 1) if fault.times > 1 else None
+                pending.append(left)
+            self._faults = [fault for fault in pending if fault is not None]
+            return taken
 
-
-class FaultInjector:
-    """
-    Stand before the application and spoil what the plan says.
-
-    :param app: the application behind it
-    :param plan: the faults to come
-    """
-
-    def __init__(self, app: ASGIApp, *, plan: FaultPlan) -> None:
-        self._app = app
-        self._plan = plan
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def wait(self, seconds: float) -> None:
         """
-        Serve one request.
+        Wait, but no longer than the server runs.
 
-        :param scope: what is asked, as ASGI has it
-        :param receive: gives the body
-        :param send: takes the reply
+        :param seconds: how long
         """
-        fault = None
-        if scope["type"] == "http":
-            fault = self._plan.take(scope["method"], scope["raw_path"].decode("latin-1"))
-        if fault is None:
-            await self._app(scope, receive, send)
-            return
-        scope["state"]["fault"] = str(fault)
-        reply: list[Message] = []
-        if fault.after_commit:
-            reply = await self._carry_out(scope, receive)
-        await self._wait(fault.delay)
-        if fault.kind == "reset" or self._plan.is_stopped:
-            await send({"type": NO_REPLY})
-            _reset(scope["extensions"][TRANSPORT])
-            await _gone(receive)
-        elif fault.kind == "status":
-            await _refuse(fault, scope, receive, send)
-        elif fault.kind == "truncate":
-            await _truncate(reply, send)
-            scope["extensions"][TRANSPORT].close()
-            await _gone(receive)
-        elif reply:
-            for message in reply:
-                await send(message)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait, but no longer than the server: it would end this with an error in the log."""
         until = time.monotonic() + seconds
-        while not self._plan.is_stopped and (left := until - time.monotonic()) > 0:
-            await asyncio.sleep(min(left, _SLICE))
-
-    async def _carry_out(self, scope: Scope, receive: Receive) -> list[Message]:
-        """Let the application answer, and keep the answer back."""
-        reply: list[Message] = []
-
-        async def keep(message: Message) -> None:
-            reply.append(message)
-
-        await self._app(scope, receive, keep)
-        return reply
-
-
-async def _refuse(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-    error = ApiError(
-        fault.status,
-        fault.code or _code(fault.status),
-        "The sandbox was told to answer this.",
-        "Scripted fault",
-    )
-    response = error_response(error, scope["state"]["request_id"])
-    if fault.retry_after is not None:
-        response.headers["Retry-After"] = fault.retry_after
-    await response(scope, receive, send)
+        while not self.is_stopped and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _SLICE))
 
 
 def _code(status: int) -> str:
@@ -228,28 +168,3 @@ def _code(status: int) -> str:
         return _CODES.get(status) or HTTPStatus(status).name
     except ValueError:  # such as a gateway's 520
         return f"HTTP_{status}"
-
-
-async def _truncate(reply: list[Message], send: Send) -> None:
-    """Send the beginning of a reply, the real one if there is one, and promise more."""
-    status = reply[0]["status"] if reply else 200
-    body = b"".join(message.get("body", b"") for message in reply[1:]) or b'{"message": "Operation'
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % (len(body) + _MISSING))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    # The caller may have given up while it was kept waiting.
-    if transport.is_closing():
-        return
-    # Without lingering the kernel answers with RST instead of an orderly end.
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-async def _gone(receive: Receive) -> None:
-    """Wait until the server has noticed that the connection is gone; it would report a missing reply else."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,33 +1,27 @@
-"""What a new sandbox holds: three assistants with a workflow, one without, and one workflow to spare."""
+"""What a new sandbox holds: assistants with a workflow, one without, and one workflow to spare."""
 
 from __future__ import annotations
 
-from pydantic import JsonValue
-
-from airflow_aitronos.sandbox.store import Store
-
-ORGANIZATION_ID = "org_sandbox01"
-
-_LINKED = {
-    "support01": ("Support", "Answers questions of customers"),
-    "billing01": ("Billing", "Explains invoices"),
-    "onboarding01": ("Onboarding", "Shows new customers around"),
-}
+from airflow_aitronos.sandbox.store import ONE_LLM_NODE, Store
 
 
-def seed(store: Store) -> None:
+def seed(store: Store, fleet: int = 0) -> None:
     """
     Fill an empty store.
 
     :param store: the store to fill
+    :param fleet: number of additional assistants with a workflow each, from ``asst_fleet00001``
     """
-    for suffix, (name, description) in _LINKED.items():
-        assistant = store.add_assistant(name, assistant_id=f"asst_{suffix}", description=description)
-        workflow = store.add_workflow(f"{name} flow", _definition(), workflow_id=f"flow_{suffix}")
-        store.link(assistant.id, workflow.id)
+    for name in ("Support", "Billing", "Onboarding", "Sales"):
+        _add_linked(store, f"{name.lower()}01", name)
+    for number in range(1, fleet + 1):
+        _add_linked(store, f"fleet{number:05d}", f"Fleet {number}")
     store.add_assistant("Idle", assistant_id="asst_idle01", description="Has no workflow")
-    store.add_workflow("Spare flow", _definition(), workflow_id="flow_spare01", external_id="spare")
+    store.add_workflow("Spare flow", ONE_LLM_NODE, workflow_id="flow_spare01", external_id="spare")
 
 
-def _definition() -> dict[str, JsonValue]:
-    return {"nodes": [{"id": "llm_1", "type": "llm"}], "edges": []}
+def _add_linked(store: Store, suffix: str, name: str) -> None:
+    description = f"Answers questions for {name}"
+    assistant = store.add_assistant(name, assistant_id=f"asst_{suffix}", description=description)
+    workflow = store.add_workflow(f"{name} flow", ONE_LLM_NODE, workflow_id=f"flow_{suffix}")
+    store.link(assistant.id, workflow.id)

@@ -1,153 +1,118 @@
-"""What the sandbox remembers: assistants, workflows and the links between them."""
+"""What the sandbox holds: assistants, workflows and the links between them."""
 
 from __future__ import annotations
 
 import threading
 import time
-from operator import attrgetter
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pydantic import JsonValue
+from airflow_aitronos.sandbox.clock import Clock
+from airflow_aitronos.sandbox.errors import ApiError
 
-from airflow_aitronos.sandbox import errors
-from airflow_aitronos.sandbox.models import (
-    Assistant,
-    AssistantPage,
-    AssistantQuery,
-    ConvertRequest,
-    ConvertResult,
-    LinkResult,
-    Pagination,
-    PromoteRequest,
-    Workflow,
-    WorkflowCreate,
-    WorkflowPage,
-    WorkflowQuery,
-    WorkflowUpdate,
-)
+ORGANIZATION_ID = "org_sandbox01"
+ONE_LLM_NODE: dict[str, Any] = {"nodes": [{"id": "llm_1", "type": "llm"}], "edges": []}
 
-_CREATED_BY = "user_sandbox01"
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """What assistants and workflows have in common; times are Unix seconds."""
+
+    id: str
+    organization_id: str = ORGANIZATION_ID
+    name: str
+    description: str | None = None
+    is_active: bool = True
+    created_at: int
+    updated_at: int
+    created_by: str | None = "user_sandbox01"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow(Resource):
+    """A workflow, and the assistants that use it, the latest last."""
+
+    definition: dict[str, Any]
+    version: int = 1
+    external_id: str | None = None
+    assistant_ids: tuple[str, ...] = ()
+
+    def nodes(self, kind: str) -> list[dict[str, Any]]:
+        """
+        Return the nodes of one type in the definition.
+
+        :param kind: the type
+        """
+        nodes = self.definition.get("nodes")
+        objects = [node for node in nodes if isinstance(node, dict)] if isinstance(nodes, list) else []
+        return [node for node in objects if node.get("type") == kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that the API shows."""
+        fields = vars(self).copy()
+        fields["assistant_id"] = next(reversed(fields.pop("assistant_ids")), None)
+        fields["has_assistant"] = bool(self.nodes("assistant"))
+        return fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assistant(Resource):
+    """An assistant."""
+
+    access_mode: str = "organization"
+    workflow_id: str | None = None
+    workflow_version: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that the API shows."""
+        return {**vars(self), "workflow_based": self.workflow_id is not None}
 
 
 class Store:
     """
-    Keep the state of one organization in memory, safe for several threads.
+    Keep the state of one organization in memory.
 
-    Ids are counted up from 1, so the same calls give the same ids. What a method returns is a copy: later
-    calls do not change it. A method that looks up an id raises
-    :class:`~airflow_aitronos.sandbox.errors.ApiError` when nothing has it.
+    Ids are counted up from 1, so the same calls give the same ids. What a method returns is frozen: a change
+    replaces it. A method that is given an id raises :class:`~airflow_aitronos.sandbox.errors.ApiError`, with
+    the id in its text, when nothing has it. The server holds ``lock`` while it carries out a request.
 
-    :param organization_id: the organization that everything belongs to
+    :param clock: tells the time
     """
 
-    def __init__(self, organization_id: str) -> None:
-        self.organization_id = organization_id
-        self._lock = threading.Lock()
+    def __init__(self, clock: Clock = time) -> None:
+        self.lock = threading.RLock()
+        self._clock = clock
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove everything, and count ids from 1 again."""
         self._assistants: dict[str, Assistant] = {}
         self._workflows: dict[str, Workflow] = {}
         self._deleted: set[str] = set()
         self._detached: list[tuple[str, str]] = []
         self._counter = 0
 
-    def clear(self) -> None:
-        """Forget everything, the count of ids included."""
-        with self._lock:
-            self._assistants.clear()
-            self._workflows.clear()
-            self._deleted.clear()
-            self._detached.clear()
-            self._counter = 0
-
     @property
     def detached(self) -> list[tuple[str, str]]:
         """Return every link that a detach removed, as assistant and workflow, oldest first."""
-        with self._lock:
-            return list(self._detached)
+        return list(self._detached)
 
     @property
     def links(self) -> dict[str, str | None]:
         """Return the workflow of every assistant, None for those without one."""
-        with self._lock:
-            return {one.id: one.workflow_id for one in self._assistants.values()}
+        return {one.id: one.workflow_id for one in self.assistants}
 
-    # --- made from Python: seeds and tests ---
+    @property
+    def assistants(self) -> list[Assistant]:
+        """Return every assistant, oldest first."""
+        return list(self._assistants.values())
 
-    def add_assistant(
-        self,
-        name: str,
-        *,
-        assistant_id: str | None = None,
-        description: str | None = None,
-        access_mode: str = "organization",
-        is_active: bool = True,
-    ) -> Assistant:
-        """
-        Add an assistant without a workflow.
+    @property
+    def workflows(self) -> list[Workflow]:
+        """Return every workflow, oldest first; deleted ones are inactive."""
+        return list(self._workflows.values())
 
-        :param name: its name
-        :param assistant_id: its id, a new one unless given
-        :param description: what it does
-        :param access_mode: who may use it
-        :param is_active: whether lists show it unless asked otherwise
-        :raises ValueError: when another assistant has the id
-        """
-        with self._lock:
-            if assistant_id in self._assistants:
-                raise ValueError(f"There is an assistant {assistant_id} already.")
-            assistant = self._new_assistant(name, description, assistant_id)
-            assistant.access_mode = access_mode
-            assistant.is_active = is_active
-            return assistant.model_copy()
-
-    def add_workflow(
-        self,
-        name: str,
-        definition: dict[str, JsonValue],
-        *,
-        workflow_id: str | None = None,
-        description: str | None = None,
-        external_id: str | None = None,
-    ) -> Workflow:
-        """
-        Add a workflow that no assistant uses.
-
-        :param name: its name
-        :param definition: its graph
-        :param workflow_id: its id, a new one unless given
-        :param description: what it does
-        :param external_id: its name in another system
-        :raises ValueError: when another workflow has the id or the external id, a deleted one the id
-        """
-        with self._lock:
-            if workflow_id in self._workflows:
-                raise ValueError(f"There is a workflow {workflow_id} already.")
-            if (owner := self._by_external_id(external_id)) is not None:
-                raise ValueError(f"Workflow {owner.id} has the external id {external_id} already.")
-            return self._new_workflow(name, definition, description, external_id, workflow_id).model_copy()
-
-    def link(self, assistant_id: str, workflow_id: str) -> None:
-        """
-        Link a workflow to an assistant. No call of the API does this for two that exist.
-
-        :param assistant_id: an assistant without a workflow
-        :param workflow_id: any workflow
-        """
-        with self._lock:
-            assistant, workflow = self._assistant(assistant_id), self._workflow(workflow_id)
-            _require_unlinked_assistant(assistant)
-            _link(assistant, workflow)
-
-    def unlink(self, assistant_id: str) -> None:
-        """
-        Take the workflow off an assistant, as by other means than a detach.
-
-        :param assistant_id: an assistant, with a workflow or without
-        """
-        with self._lock:
-            assistant = self._assistant(assistant_id)
-            if assistant.workflow_id is not None:
-                self._unlink(assistant, self._workflow(assistant.workflow_id))
-
-    # --- calls on assistants ---
+    # --- assistants ---
 
     def get_assistant(self, assistant_id: str) -> Assistant:
         """
@@ -155,145 +120,101 @@ class Store:
 
         :param assistant_id: its id
         """
-        with self._lock:
-            return self._assistant(assistant_id).model_copy()
+        if assistant_id not in self._assistants:
+            message = f"There is no assistant {assistant_id!r}."
+            raise ApiError(404, "ASSISTANT_NOT_FOUND", message, {"assistant_id": assistant_id})
+        return self._assistants[assistant_id]
 
-    def list_assistants(self, query: AssistantQuery) -> AssistantPage:
+    def add_assistant(self, name: str, *, assistant_id: str | None = None, **fields: Any) -> Assistant:
         """
-        Return one page of the assistants that match.
+        Add an assistant without a workflow.
 
-        :param query: filters, order and page
-        :raises ApiError: for another organization
+        :param name: its name
+        :param assistant_id: its id, a new one unless given
+        :param fields: other fields of :class:`Assistant`, such as ``description`` or ``is_active``
+        :raises ValueError: if another assistant has the id
         """
-        if query.organization_id != self.organization_id:
-            raise errors.organization_access_denied(query.organization_id)
-        with self._lock:
-            found = [item.model_copy() for item in self._assistants.values() if _matches(item, query)]
-        found.sort(key=attrgetter(query.sort_by), reverse=query.sort_order == "desc")
-        total, end = len(found), query.offset + query.limit
-        return AssistantPage(
-            assistants=found[query.offset : end],
-            total=total,
-            organization_id=self.organization_id,
-            pagination=Pagination(total=total, limit=query.limit, offset=query.offset, has_more=end < total),
-        )
+        with self.lock:
+            if assistant_id in self._assistants:
+                raise ValueError(f"There is an assistant {assistant_id} already.")
+            assistant = Assistant(name=name, **self._id_and_times(assistant_id, "asst"), **fields)
+            self._assistants[assistant.id] = assistant
+            return assistant
+
+    # --- workflows ---
+
+    def get_workflow(self, workflow_id: str) -> Workflow:
+        """
+        Return a workflow that is not deleted.
+
+        :param workflow_id: its id
+        """
+        if workflow_id not in self._workflows or workflow_id in self._deleted:
+            message = f"There is no workflow {workflow_id!r}."
+            raise ApiError(404, "WORKFLOW_NOT_FOUND", message, {"workflow_id": workflow_id})
+        return self._workflows[workflow_id]
 
     def get_linked_workflow(self, assistant_id: str) -> Workflow:
         """
         Return the workflow of an assistant.
 
         :param assistant_id: the assistant
-        :raises ApiError: when it has none
+        :raises ApiError: if it has none
         """
-        with self._lock:
-            workflow_id = self._assistant(assistant_id).workflow_id
-            if workflow_id is None:
-                raise errors.workflow_not_linked(assistant_id)
-            return self._workflow(workflow_id).model_copy()
+        workflow_id = self.get_assistant(assistant_id).workflow_id
+        if workflow_id is None:
+            message = f"Assistant {assistant_id} has no workflow."
+            raise ApiError(404, "WORKFLOW_NOT_LINKED", message, {"assistant_id": assistant_id})
+        return self.get_workflow(workflow_id)
 
-    def detach(self, assistant_id: str) -> LinkResult:
+    def add_workflow(
+        self, name: str, definition: dict[str, Any], *, workflow_id: str | None = None, **fields: Any
+    ) -> Workflow:
         """
-        Remove the link between an assistant and its workflow; the workflow stays.
+        Add a workflow that no assistant uses.
 
-        :param assistant_id: the assistant
-        :return: the workflow that was detached, None when there was none
+        :param name: its name
+        :param definition: its graph
+        :param workflow_id: its id, a new one unless given
+        :param fields: other fields of :class:`Workflow`, such as ``description`` or ``external_id``
+        :raises ValueError: if another workflow has the id or the external id
         """
-        with self._lock:
-            assistant = self._assistant(assistant_id)
-            workflow_id = assistant.workflow_id
-            if workflow_id is not None:
-                self._unlink(assistant, self._workflow(workflow_id))
-                self._detached.append((assistant_id, workflow_id))
-            return LinkResult(assistant_id=assistant_id, workflow_id=workflow_id)
+        with self.lock:
+            if workflow_id in self._workflows:
+                raise ValueError(f"There is a workflow {workflow_id} already.")
+            if (owner := self._with_external_id(fields.get("external_id"))) is not None:
+                raise ValueError(f"Workflow {owner.id} has the external id {owner.external_id} already.")
+            made = self._id_and_times(workflow_id, "flow")
+            workflow = Workflow(name=name, definition=definition, **made, **fields)
+            self._workflows[workflow.id] = workflow
+            return workflow
 
-    def convert_assistant(self, assistant_id: str, request: ConvertRequest) -> ConvertResult:
+    def upsert_workflow(self, fields: dict[str, Any]) -> Workflow:
         """
-        Make a workflow from an assistant and link it.
+        Add a workflow, or update the one that has the same external id.
 
-        :param assistant_id: an assistant without a workflow
-        :param request: name and description of the workflow
-        :raises ApiError: when it already has a workflow
+        :param fields: the fields that were sent
         """
-        with self._lock:
-            assistant = self._assistant(assistant_id)
-            _require_unlinked_assistant(assistant)
-            name = request.workflow_name or assistant.name
-            description = assistant.description if request.description is None else request.description
-            definition: dict[str, JsonValue] = {"nodes": [{"id": "llm_1", "type": "llm"}], "edges": []}
-            workflow = self._new_workflow(name, definition, description)
-            _link(assistant, workflow)
-            return ConvertResult(
-                assistant_id=assistant_id, workflow_id=workflow.id, workflow=workflow.model_copy()
-            )
+        known = self._with_external_id(fields.get("external_id"))
+        return self.add_workflow(**fields) if known is None else self.update_workflow(known.id, fields)
 
-    # --- calls on workflows ---
-
-    def get_workflow(self, workflow_id: str) -> Workflow:
+    def update_workflow(self, workflow_id: str, fields: dict[str, Any]) -> Workflow:
         """
-        Return a workflow.
+        Change a workflow and count its version up, unless no field was sent.
 
         :param workflow_id: its id
+        :param fields: the fields that were sent
+        :raises ApiError: if another workflow has the external id
         """
-        with self._lock:
-            return self._workflow(workflow_id).model_copy()
-
-    def list_workflows(self, query: WorkflowQuery) -> WorkflowPage:
-        """
-        Return one page of the workflows that match, deleted ones among them as inactive.
-
-        :param query: filters and page
-        """
-        with self._lock:
-            found = [
-                item.model_copy()
-                for item in self._workflows.values()
-                if (query.external_id is None or item.external_id == query.external_id)
-                and (item.is_active or not query.active_only)
-            ]
-        return WorkflowPage(
-            workflows=found[query.offset : query.offset + query.limit],
-            total=len(found),
-            limit=query.limit,
-            offset=query.offset,
-        )
-
-    def upsert_workflow(self, request: WorkflowCreate) -> Workflow:
-        """
-        Make a workflow, or update the one that has the same external id.
-
-        :param request: the workflow as it shall be; a description that is None does not replace one
-        """
-        with self._lock:
-            existing = self._by_external_id(request.external_id)
-            if existing is None:
-                made = self._new_workflow(
-                    request.name, request.definition, request.description, request.external_id
-                )
-                return made.model_copy()
-            _change(existing, request.model_dump(exclude_none=True))
-            return existing.model_copy()
-
-    def update_workflow(self, workflow_id: str, request: WorkflowUpdate) -> Workflow:
-        """
-        Change a workflow.
-
-        :param workflow_id: its id
-        :param request: the fields to change
-        :raises ApiError: when another workflow has the external id
-        """
-        with self._lock:
-            workflow = self._workflow(workflow_id)
-            owner = self._by_external_id(request.external_id)
-            if owner is not None and owner is not workflow:
-                raise errors.conflict(
-                    "WORKFLOW_EXTERNAL_ID_CONFLICT",
-                    "Another workflow has this external_id.",
-                    {"external_id": owner.external_id, "workflow_id": owner.id},
-                )
-            changes = request.model_dump(exclude_none=True)
-            if changes:
-                _change(workflow, changes)
-            return workflow.model_copy()
+        workflow = self.get_workflow(workflow_id)
+        owner = self._with_external_id(fields.get("external_id"))
+        if owner is not None and owner is not workflow:
+            details = {"external_id": owner.external_id, "workflow_id": owner.id}
+            message = f"Workflow {owner.id} has this external_id."
+            raise ApiError(409, "WORKFLOW_EXTERNAL_ID_CONFLICT", message, details)
+        if not fields:
+            return workflow
+        return self._change_workflow(workflow, version=workflow.version + 1, **fields)
 
     def delete_workflow(self, workflow_id: str) -> None:
         """
@@ -301,153 +222,87 @@ class Store:
 
         :param workflow_id: its id
         """
-        with self._lock:
-            workflow = self._workflow(workflow_id)
-            for assistant in self._users_of(workflow):
-                self._unlink(assistant, workflow)
-            workflow.is_active = False
-            workflow.updated_at = _now()
-            self._deleted.add(workflow_id)
+        for assistant_id in self.get_workflow(workflow_id).assistant_ids:
+            self.unlink(assistant_id)
+        self._change_workflow(self.get_workflow(workflow_id), is_active=False)
+        self._deleted.add(workflow_id)
 
-    def promote_workflow(self, workflow_id: str, request: PromoteRequest) -> LinkResult:
+    # --- links ---
+
+    def link(self, assistant_id: str, workflow_id: str) -> Workflow:
         """
-        Make an assistant from a workflow and link it.
+        Link a workflow to an assistant. No call of the API does this for two that exist.
 
+        :param assistant_id: an assistant without a workflow
         :param workflow_id: any workflow
-        :param request: name and description of the assistant, and the LLM node that leads
-        :raises ApiError: when the LLM node is missing or unknown
+        :return: the workflow as it is now
+        :raises ApiError: if the assistant has a workflow
         """
-        with self._lock:
-            workflow = self._workflow(workflow_id)
-            _require_primary_node(workflow.definition, request.primary_node_id)
-            description = workflow.description if request.description is None else request.description
-            assistant = self._new_assistant(request.name or workflow.name, description)
-            _link(assistant, workflow)
-            return LinkResult(assistant_id=assistant.id, workflow_id=workflow_id)
+        with self.lock:
+            assistant, workflow = self.get_assistant(assistant_id), self.get_workflow(workflow_id)
+            self.require_unlinked(assistant)
+            self._change_assistant(assistant, workflow_id=workflow_id, workflow_version=workflow.version)
+            return self._change_workflow(workflow, assistant_ids=(*workflow.assistant_ids, assistant_id))
 
-    # --- below, the caller holds the lock ---
+    def require_unlinked(self, assistant: Assistant) -> None:
+        """
+        Raise an error if an assistant has a workflow.
 
-    def _assistant(self, assistant_id: str) -> Assistant:
-        if assistant_id not in self._assistants:
-            raise errors.assistant_not_found(assistant_id)
-        return self._assistants[assistant_id]
+        :param assistant: the assistant
+        """
+        if assistant.workflow_id is not None:
+            details = {"assistant_id": assistant.id, "workflow_id": assistant.workflow_id}
+            message = f"Assistant {assistant.id} already has the workflow {assistant.workflow_id}."
+            raise ApiError(409, "ASSISTANT_ALREADY_LINKED", message, details)
 
-    def _workflow(self, workflow_id: str) -> Workflow:
-        if workflow_id not in self._workflows or workflow_id in self._deleted:
-            raise errors.workflow_not_found(workflow_id)
-        return self._workflows[workflow_id]
+    def unlink(self, assistant_id: str) -> str | None:
+        """
+        Remove the link of an assistant by other means than a detach; :attr:`detached` does not list it.
 
-    def _by_external_id(self, external_id: str | None) -> Workflow | None:
+        :param assistant_id: an assistant, with a workflow or without
+        :return: the workflow that was linked, None if there was none
+        """
+        with self.lock:
+            assistant = self.get_assistant(assistant_id)
+            if assistant.workflow_id is None:
+                return None
+            workflow = self.get_workflow(assistant.workflow_id)
+            others = tuple(other for other in workflow.assistant_ids if other != assistant_id)
+            self._change_assistant(assistant, workflow_id=None, workflow_version=None)
+            self._change_workflow(workflow, assistant_ids=others)
+            return workflow.id
+
+    def detach(self, assistant_id: str) -> str | None:
+        """
+        Remove the link between an assistant and its workflow; the workflow stays.
+
+        :param assistant_id: the assistant
+        :return: the workflow that was detached, None if there was none
+        """
+        workflow_id = self.unlink(assistant_id)
+        if workflow_id is not None:
+            self._detached.append((assistant_id, workflow_id))
+        return workflow_id
+
+    def _change_assistant(self, assistant: Assistant, **changes: Any) -> None:
+        self._assistants[assistant.id] = replace(assistant, updated_at=self._now(), **changes)
+
+    def _change_workflow(self, workflow: Workflow, **changes: Any) -> Workflow:
+        changed = replace(workflow, updated_at=self._now(), **changes)
+        self._workflows[workflow.id] = changed
+        return changed
+
+    def _with_external_id(self, external_id: str | None) -> Workflow | None:
         if external_id is None:
             return None
-        candidates = (item for item in self._workflows.values() if item.id not in self._deleted)
-        return next((item for item in candidates if item.external_id == external_id), None)
+        found = (one for one in self._workflows.values() if one.external_id == external_id)
+        return next((one for one in found if one.id not in self._deleted), None)
 
-    def _users_of(self, workflow: Workflow) -> list[Assistant]:
-        return [item for item in self._assistants.values() if item.workflow_id == workflow.id]
+    def _id_and_times(self, wanted_id: str | None, prefix: str) -> dict[str, Any]:
+        if wanted_id is None:
+            self._counter += 1
+        new_id = wanted_id or f"{prefix}_{self._counter:012d}"
+        return {"id": new_id, "created_at": self._now(), "updated_at": self._now()}
 
-    def _unlink(self, assistant: Assistant, workflow: Workflow) -> None:
-        assistant.workflow_id = None
-        left = self._users_of(workflow)
-        workflow.assistant_id = left[-1].id if left else None
-        workflow.has_assistant = bool(left)
-        assistant.updated_at = workflow.updated_at = _now()
-
-    def _new_id(self, prefix: str) -> str:
-        self._counter += 1
-        return f"{prefix}_{self._counter:012d}"
-
-    def _new_assistant(
-        self, name: str, description: str | None, assistant_id: str | None = None
-    ) -> Assistant:
-        now = _now()
-        assistant = Assistant(
-            id=assistant_id or self._new_id("asst"),
-            organization_id=self.organization_id,
-            name=name,
-            description=description,
-            access_mode="organization",
-            is_active=True,
-            created_at=now,
-            updated_at=now,
-            created_by=_CREATED_BY,
-            workflow_id=None,
-        )
-        self._assistants[assistant.id] = assistant
-        return assistant
-
-    def _new_workflow(
-        self,
-        name: str,
-        definition: dict[str, JsonValue],
-        description: str | None,
-        external_id: str | None = None,
-        workflow_id: str | None = None,
-    ) -> Workflow:
-        now = _now()
-        workflow = Workflow(
-            id=workflow_id or self._new_id("flow"),
-            organization_id=self.organization_id,
-            name=name,
-            description=description,
-            definition=definition,
-            version=1,
-            is_active=True,
-            created_at=now,
-            updated_at=now,
-            created_by=_CREATED_BY,
-            external_id=external_id,
-            assistant_id=None,
-            has_assistant=False,
-        )
-        self._workflows[workflow.id] = workflow
-        return workflow
-
-
-def _now() -> int:
-    return int(time.time())
-
-
-def _link(assistant: Assistant, workflow: Workflow) -> None:
-    assistant.workflow_id = workflow.id
-    workflow.assistant_id = assistant.id
-    workflow.has_assistant = True
-    assistant.updated_at = workflow.updated_at = _now()
-
-
-def _change(workflow: Workflow, changes: dict[str, object]) -> None:
-    for field, value in changes.items():
-        setattr(workflow, field, value)
-    workflow.version += 1
-    workflow.updated_at = _now()
-
-
-def _require_unlinked_assistant(assistant: Assistant) -> None:
-    if assistant.workflow_id is not None:
-        raise errors.conflict(
-            "ASSISTANT_ALREADY_LINKED",
-            "The assistant already has a workflow.",
-            {"assistant_id": assistant.id, "workflow_id": assistant.workflow_id},
-        )
-
-
-def _require_primary_node(definition: dict[str, JsonValue], primary_node_id: str | None) -> None:
-    nodes = definition.get("nodes")
-    llm_nodes = [
-        node.get("id")
-        for node in (nodes if isinstance(nodes, list) else [])
-        if isinstance(node, dict) and node.get("type") == "llm"
-    ]
-    if primary_node_id is None and len(llm_nodes) > 1:
-        raise errors.invalid_field("primary_node_id", "Name one of the LLM nodes of the workflow.")
-    if primary_node_id is not None and primary_node_id not in llm_nodes:
-        raise errors.invalid_field("primary_node_id", "The workflow has no LLM node with this id.")
-
-
-def _matches(assistant: Assistant, query: AssistantQuery) -> bool:
-    if not (assistant.is_active or query.include_inactive):
-        return False
-    if query.access_mode is not None and assistant.access_mode != query.access_mode:
-        return False
-    text = f"{assistant.id}\n{assistant.name}\n{assistant.description or ''}"
-    return query.search is None or query.search.casefold() in text.casefold()
+    def _now(self) -> int:
+        return int(self._clock.time())

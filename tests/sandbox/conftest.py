@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from airflow_aitronos.sandbox import server as server_module
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.sandbox.caller import Api, MakeApi
 from tests.sandbox.contract import API_KEY
@@ -25,16 +23,6 @@ def sandbox(running: SandboxServer) -> SandboxServer:
     """The running sandbox, as seeded."""
     running.reset()
     return running
-
-
-@pytest.fixture
-def any_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Listen on loopback whatever host a sandbox is told: tests open no other port."""
-
-    def listen(_host: str, port: int) -> socket.socket:
-        return socket.create_server(("127.0.0.1", port))
-
-    monkeypatch.setattr(server_module, "_listen", listen)
 
 
 @pytest.fixture

@@ -11,66 +11,49 @@ READ_ONLY_KEY = "sandbox-read-only-key"
 
 Fields = dict[str, tuple[type, ...]]
 
-STRING = (str,)
-TEXT_OR_NULL = (str, type(None))
-INTEGER = (int,)
-BOOLEAN = (bool,)
-OBJECT = (dict,)
-ARRAY = (list,)
 
-WORKFLOW: Fields = {
-    "id": STRING,
-    "organization_id": STRING,
-    "name": STRING,
-    "description": TEXT_OR_NULL,
-    "definition": OBJECT,
-    "version": INTEGER,
-    "is_active": BOOLEAN,
-    "created_at": INTEGER,
-    "updated_at": INTEGER,
-    "created_by": TEXT_OR_NULL,
-    "external_id": TEXT_OR_NULL,
-    "assistant_id": TEXT_OR_NULL,
-    "has_assistant": BOOLEAN,
+def of(names: str, *types: type) -> Fields:
+    return dict.fromkeys(names.split(), types)
+
+
+NULL = type(None)
+COMMON = {
+    **of("id organization_id name", str),
+    **of("description created_by", str, NULL),
+    **of("is_active", bool),
+    **of("created_at updated_at", int),
 }
-# The contract names workflow_id only; the others were chosen.
-ASSISTANT: Fields = {
-    "id": STRING,
-    "organization_id": STRING,
-    "name": STRING,
-    "description": TEXT_OR_NULL,
-    "access_mode": STRING,
-    "is_active": BOOLEAN,
-    "created_at": INTEGER,
-    "updated_at": INTEGER,
-    "created_by": TEXT_OR_NULL,
-    "workflow_id": TEXT_OR_NULL,
+WORKFLOW = {
+    **COMMON,
+    **of("definition", dict),
+    **of("version", int),
+    **of("external_id assistant_id", str, NULL),
+    **of("has_assistant", bool),
 }
-LINK: Fields = {"assistant_id": STRING, "workflow_id": TEXT_OR_NULL, "message": STRING}
-CONVERSION: Fields = {"assistant_id": STRING, "workflow_id": STRING, "workflow": OBJECT}
-WORKFLOW_PAGE: Fields = {"workflows": ARRAY, "total": INTEGER, "limit": INTEGER, "offset": INTEGER}
-ASSISTANT_PAGE: Fields = {
-    "assistants": ARRAY,
-    "total": INTEGER,
-    "organization_id": STRING,
-    "pagination": OBJECT,
+# The contract names the workflow's three fields only; the others were chosen.
+ASSISTANT = {
+    **COMMON,
+    **of("access_mode", str),
+    **of("workflow_id", str, NULL),
+    **of("workflow_version", int, NULL),
+    **of("workflow_based", bool),
 }
-PAGINATION: Fields = {"total": INTEGER, "limit": INTEGER, "offset": INTEGER, "has_more": BOOLEAN}
-VALIDATION: Fields = {
-    "is_valid": BOOLEAN,
-    "error": TEXT_OR_NULL,
-    "requires_reconnect": (bool, type(None)),
+LINK = {**of("assistant_id message", str), **of("workflow_id", str, NULL)}
+CONVERSION = {**of("assistant_id workflow_id", str), **of("workflow", dict)}
+WORKFLOW_PAGE = {**of("workflows", list), **of("total limit offset", int)}
+ASSISTANT_PAGE = {
+    **of("assistants", list),
+    **of("total", int),
+    **of("organization_id", str),
+    **of("pagination", dict),
 }
-HEALTH: Fields = {"status": STRING}
-ERROR: Fields = {
-    "code": STRING,
-    "message": STRING,
-    "system_message": STRING,
-    "type": STRING,
-    "status": INTEGER,
-    "trace_id": STRING,
-    "timestamp": STRING,
-    "details": OBJECT,
+PAGINATION = {**of("total limit offset", int), **of("has_more", bool)}
+VALIDATION = {**of("is_valid", bool), **of("error", str, NULL), **of("requires_reconnect", bool, NULL)}
+HEALTH = of("status", str)
+ERROR = {
+    **of("code message system_message type trace_id timestamp", str),
+    **of("status", int),
+    **of("details", dict),
 }
 
 

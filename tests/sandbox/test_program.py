@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,160 +19,92 @@ from tests.sandbox.caller import Api
 from tests.sandbox.test_server import is_open
 
 EXPORT = "export AIRFLOW_CONN_AITRONOS_DEFAULT="
-
-During = Callable[[Callable[[], None]], list[set[signal.Signals]]]
+COMMAND = [sys.executable, "-W", "always::ResourceWarning", "-m", "airflow_aitronos.sandbox", "--port", "0"]
 
 
 def connection_in(line: str) -> Any:
     """Read the connection as a shell would."""
-    assert line.startswith(EXPORT)
     _, assignment = shlex.split(line)
     return json.loads(assignment.removeprefix("AIRFLOW_CONN_AITRONOS_DEFAULT="))
 
 
 @contextmanager
-def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any]]:
-    command = [
-        sys.executable,
-        "-W",
-        "always::ResourceWarning",
-        "-m",
-        "airflow_aitronos.sandbox",
-        "--port",
-        "0",
-        *arguments,
-    ]
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], Any, list[str]]]:
+    command = [*COMMAND, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        line = next(line for line in process.stdout if line.startswith(EXPORT))
-        yield process, connection_in(line)
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith(EXPORT):
+            lines.append(next(process.stdout))
+        yield process, connection_in(lines[-1]), lines
     finally:
         process.kill()
         process.communicate()
 
 
-def detach(connection: Any) -> object:
-    with Api(connection["host"], connection["password"]) as api:
-        return api.ok("DELETE", "/v1/assistants/asst_support01/workflow")["workflow_id"]
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serves_until_a_signal(number: signal.Signals) -> None:
-    with started() as (process, connection):
-        assert connection["conn_type"] == "aitronos"
-        assert detach(connection) == "flow_support01"
-        process.send_signal(number)
-        output, errors = process.communicate(timeout=10)
-        assert process.returncode == 0, errors
-        assert output == ""
-        assert '"DELETE /v1/assistants/asst_support01/workflow HTTP/1.1" 200' in errors
+    with started() as (process, connection, lines):
+        url = connection["host"]
+        assert lines[0] == f"Aitronos sandbox on {url}. Ctrl-C stops it.\n"
+        assert f"curl -X POST {url}/_sandbox/reset" in lines[1]
+        with Api(url, connection["password"]) as api:
+            assert (
+                api("DELETE", "/v1/assistants/asst_sales01/workflow").json()["workflow_id"] == "flow_sales01"
+            )
+            assert api("POST", "/_sandbox/reset").status_code == 204
+            assert api.ok("GET", "/v1/assistants/asst_sales01")["workflow_id"] == "flow_sales01"
+            process.send_signal(number)
+            output, errors = process.communicate(timeout=10)
+        assert (process.returncode, output) == (0, "")
+        assert '"DELETE /v1/assistants/asst_sales01/workflow HTTP/1.1" 200' in errors
         assert "Traceback" not in errors
         assert "ResourceWarning" not in errors
-        assert not is_open(int(connection["host"].rpartition(":")[2]))
+        assert not is_open(int(url.rpartition(":")[2]))
 
 
-def test_serves_with_keys_that_a_shell_would_mangle() -> None:
-    with started("--api-key", "it's $HOME", "--read-only-key", "r") as (_, connection):
-        assert connection["password"] == "it's $HOME"
-        assert detach(connection) == "flow_support01"
+def test_options_reach_the_server() -> None:
+    keys = ["--api-key", "it's $HOME", "--read-only-key", "r"]
+    limits = ["--requests-per-minute", "2", "--requests-per-day", "9", "--no-retry-after"]
+    with started(*keys, "--fleet", "3", *limits) as (_, connection, lines):
+        assert "Key that may only read: r\n" in lines
+        with Api(connection["host"], connection["password"]) as api:
+            assert api.ok("GET", "/v1/assistants/asst_fleet00003")["workflow_id"] == "flow_fleet00003"
+            api.ok("GET", "/v1/auth/validate")
+            refused = api("GET", "/v1/auth/validate")
+    assert (refused.status_code, refused.headers["X-RateLimit-Limit"]) == (429, "2")
+    assert "Retry-After" not in refused.headers
 
 
-@pytest.fixture
-def during(monkeypatch: pytest.MonkeyPatch) -> During:
-    """Run something where the program would wait for a signal; tells for which ones it waits."""
-
-    def install(action: Callable[[], None]) -> list[set[signal.Signals]]:
-        waited: list[set[signal.Signals]] = []
-
-        def sigwait(numbers: set[signal.Signals]) -> signal.Signals:
-            waited.append(set(numbers))
-            assert numbers <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
-            action()
-            return signal.SIGTERM
-
-        monkeypatch.setattr(signal, "sigwait", sigwait)
-        return waited
-
-    return install
+def test_defaults_are_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        program.main(["--help"])
+    text = capsys.readouterr().out
+    assert raised.value.code == 0
+    assert all(f"(default: {one})" in text for one in ("127.0.0.1", "8765", "sandbox-key", "None"))
 
 
-def test_main_serves_then_restores_the_signals(during: During, capsys: pytest.CaptureFixture[str]) -> None:
-    lines: list[str] = []
-    detached: list[object] = []
-
-    def action() -> None:
-        lines.extend(capsys.readouterr().out.splitlines())
-        detached.append(detach(connection_in(lines[-1])))
-
-    waited = during(action)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert program.main(["--port", "0"]) == 0
-    assert detached == ["flow_support01"]
-    assert waited == [{signal.SIGINT, signal.SIGTERM}]
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
-    url = connection_in(lines[-1])["host"]
-    assert lines[:-1] == [
-        f"Aitronos sandbox on {url}, calls at {url}/docs. Ctrl-C stops it.",
-        "Key that may only read: sandbox-read-only-key",
-        "Connection for Airflow:",
-    ]
+def test_a_host_that_is_not_loopback_gets_a_warning() -> None:
+    greeting = program._greeting(SandboxServer(host="0.0.0.0", port=80))
+    assert "Warning: other machines may reach this sandbox, since 0.0.0.0 is not loopback." in greeting
 
 
-def test_host_that_is_not_loopback_gets_a_warning(
-    during: During, capsys: pytest.CaptureFixture[str], any_host: None
-) -> None:
-    waited = during(lambda: None)
-    assert program.main(["--port", "0", "--host", "0.0.0.0"]) == 0
-    assert len(waited) == 1
-    output = capsys.readouterr().out
-    assert "Warning: 0.0.0.0 is not loopback" in output
-    assert connection_in(output.splitlines()[-1])["extra"] == {"allow_http": True}
-
-
-def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[dict[str, object]] = []
-
-    class Stop(Exception):
-        pass
-
-    def server(**arguments: object) -> SandboxServer:
-        made.append(arguments)
-        raise Stop
-
-    monkeypatch.setattr(program, "SandboxServer", server)
-    with pytest.raises(Stop):
-        program.main([])
-    assert made == [
-        {
-            "host": "127.0.0.1",
-            "port": 8765,
-            "api_key": "sandbox-key",
-            "read_only_key": "sandbox-read-only-key",
-        }
-    ]
-
-
-def test_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_cannot_be_used(capsys: pytest.CaptureFixture[str]) -> None:
     with SandboxServer() as server:
-        assert program.main(["--port", str(server.port)]) == 1
-        captured = capsys.readouterr()
-        assert f"Cannot listen on 127.0.0.1 port {server.port}" in captured.err
-        assert captured.out == ""
+        for port in (server.port, 65_536):
+            assert program.main(["--port", str(port)]) == 1
+            captured = capsys.readouterr()
+            assert f"Cannot listen on 127.0.0.1 port {port}: " in captured.err
+            assert captured.out == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["--api-key", "same", "--read-only-key", "same"], "must differ"),
-        (["--api-key", "sandbox-read-only-key"], "must differ"),
-        (["--api-key", ""], "printable ASCII"),
-        (["--api-key", " key"], "printable ASCII"),
-        (["--read-only-key", "clé"], "printable ASCII"),
-        (["--read-only-key", "a\nb"], "printable ASCII"),
-        (["--port", "-1"], "between 0 and 65535"),
-        (["--port", "65536"], "between 0 and 65535"),
-        (["--port", "http"], "invalid _port value"),
+        (["--port", "http"], "invalid int value"),
+        (["--requests-per-minute", "0"], "from 1; this is 0"),
         (["--unknown"], "unrecognized arguments"),
     ],
     ids=str,
