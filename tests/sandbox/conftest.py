@@ -12,17 +12,10 @@ from tests.sandbox.caller import Api, MakeApi
 from tests.sandbox.contract import API_KEY
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[SandboxServer]:
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
     with SandboxServer() as server:
         yield server
-
-
-@pytest.fixture
-def sandbox(running: SandboxServer) -> SandboxServer:
-    """The running sandbox, as seeded."""
-    running.reset()
-    return running
 
 
 @pytest.fixture

@@ -11,50 +11,41 @@ READ_ONLY_KEY = "sandbox-read-only-key"
 
 Fields = dict[str, tuple[type, ...]]
 
-
-def of(names: str, *types: type) -> Fields:
-    return dict.fromkeys(names.split(), types)
-
-
-NULL = type(None)
-COMMON = {
-    **of("id organization_id name", str),
-    **of("description created_by", str, NULL),
-    **of("is_active", bool),
-    **of("created_at updated_at", int),
+TYPES: Fields = {
+    "str": (str,),
+    "str?": (str, type(None)),
+    "int": (int,),
+    "int?": (int, type(None)),
+    "bool": (bool,),
+    "bool?": (bool, type(None)),
+    "object": (dict,),
+    "array": (list,),
 }
-WORKFLOW = {
-    **COMMON,
-    **of("definition", dict),
-    **of("version", int),
-    **of("external_id assistant_id", str, NULL),
-    **of("has_assistant", bool),
-}
+
+
+def fields(text: str) -> Fields:
+    """Read fields from pairs of type and name; a question mark says that null is allowed."""
+    words = text.split()
+    return {name: TYPES[kind] for kind, name in zip(words[::2], words[1::2], strict=True)}
+
+
+COMMON = """str id str organization_id str name str? description bool is_active int created_at int updated_at
+    str? created_by"""
+WORKFLOW = fields(
+    COMMON + " object definition int version str? external_id str? assistant_id bool has_assistant"
+)
 # The contract names the workflow's three fields only; the others were chosen.
-ASSISTANT = {
-    **COMMON,
-    **of("access_mode", str),
-    **of("workflow_id", str, NULL),
-    **of("workflow_version", int, NULL),
-    **of("workflow_based", bool),
-}
-LINK = {**of("assistant_id message", str), **of("workflow_id", str, NULL)}
-CONVERSION = {**of("assistant_id workflow_id", str), **of("workflow", dict)}
-WORKFLOW_PAGE = {**of("workflows", list), **of("total limit offset", int)}
-ASSISTANT_PAGE = {
-    **of("assistants", list),
-    **of("total", int),
-    **of("organization_id", str),
-    **of("pagination", dict),
-}
-PAGINATION = {**of("total limit offset", int), **of("has_more", bool)}
-VALIDATION = {**of("is_valid", bool), **of("error", str, NULL), **of("requires_reconnect", bool, NULL)}
-HEALTH = of("status", str)
-ERROR = {
-    **of("code message system_message type trace_id timestamp", str),
-    **of("status", int),
-    **of("details", dict),
-}
+ASSISTANT = fields(COMMON + " str access_mode str? workflow_id int? workflow_version bool workflow_based")
+LINK = fields("str assistant_id str? workflow_id str message")
+CONVERSION = fields("str assistant_id str workflow_id object workflow")
+WORKFLOW_PAGE = fields("array workflows int total int limit int offset")
+ASSISTANT_PAGE = fields("array assistants int total str organization_id object pagination")
+PAGINATION = fields("int total int limit int offset bool has_more")
+VALIDATION = fields("bool is_valid str? error bool? requires_reconnect")
+HEALTH = fields("str status")
+ERROR = fields(
+    "str code str message str system_message str type int status str trace_id str timestamp object details"
+)
 
 
 @dataclass(frozen=True)
@@ -73,10 +64,6 @@ class Call:
     @property
     def path(self) -> str:
         return self.template.format(**self.ids)
-
-    @property
-    def writes(self) -> bool:
-        return self.method != "GET"
 
     def __str__(self) -> str:
         return f"{self.method} {self.template}"
@@ -103,8 +90,8 @@ CALLS = [
     Call("GET", "/v1/health/", 200, HEALTH, public=True),
 ]
 PROTECTED = [call for call in CALLS if not call.public]
-WRITES = [call for call in PROTECTED if call.writes]
-READS = [call for call in PROTECTED if not call.writes]
+WRITES = [call for call in PROTECTED if call.method != "GET"]
+READS = [call for call in PROTECTED if call.method == "GET"]
 WITH_ID = [call for call in PROTECTED if call.ids]
 WITH_BODY = [call for call in PROTECTED if call.method in ("POST", "PATCH")]
 

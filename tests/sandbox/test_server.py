@@ -1,4 +1,4 @@
-"""The server around the calls: start, stop, record, reset, connection."""
+"""The server around the calls: start, stop, record, reset, connection, scripted faults."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.sandbox import server as server_module
 from airflow_aitronos.sandbox.faults import Fault
 from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.sandbox.caller import Api, MakeApi
 from tests.sandbox.contract import API_KEY, READ_ONLY_KEY
+
+KEY_CHECK = "/v1/auth/validate"
 
 
 def is_open(port: int) -> bool:
@@ -33,7 +34,7 @@ def test_nothing_is_left_after_the_block() -> None:
         warnings.simplefilter("always")
         with SandboxServer() as server:
             api = Api(server.url, API_KEY)
-            api.ok("GET", "/v1/auth/validate")
+            api.ok("GET", KEY_CHECK)
             assert is_open(server.port)
         # The session was still connected when the server stopped.
         assert not is_open(server.port)
@@ -69,7 +70,7 @@ def test_a_second_block_serves_the_same_state_on_the_same_port() -> None:
         assert api.ok("GET", "/v1/assistants/asst_support01")["workflow_id"] is None
 
 
-def test_connections_are_kept_alive_and_responses_are_not_delayed(sandbox: SandboxServer) -> None:
+def test_connections_are_kept_alive(sandbox: SandboxServer) -> None:
     connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
     with closing(connection):
         connection.connect()
@@ -96,14 +97,6 @@ def test_requests_are_recorded_without_the_key(sandbox: SandboxServer, make_api:
     assert not any(key in repr(sandbox.requests) for key in (API_KEY, READ_ONLY_KEY))
 
 
-def test_the_record_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_REQUESTS_KEPT", 2)
-    with SandboxServer() as server, Api(server.url, None) as api:
-        for path in ("/1", "/2", "/3"):
-            api("GET", path)
-        assert [request.path for request in server.requests] == ["/2", "/3"]
-
-
 def test_a_reset_over_http_needs_no_key_and_meets_no_fault(
     sandbox: SandboxServer, api: Api, make_api: MakeApi
 ) -> None:
@@ -119,22 +112,14 @@ def test_a_reset_over_http_needs_no_key_and_meets_no_fault(
     assert api.ok("GET", "/v1/workflows/flow_spare01")["is_active"] is True
 
 
-@pytest.mark.parametrize(
-    ("host", "url", "is_loopback"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:80", True),
-        ("localhost", "http://localhost:80", True),
-        ("0.0.0.0", "http://127.0.0.1:80", False),
-        ("sandbox.example", "http://sandbox.example:80", False),
-    ],
-)
-def test_url_and_connection(host: str, url: str, is_loopback: bool) -> None:
-    server = SandboxServer(host=host, port=80, api_key="mine")
-    expected: dict[str, object] = {"conn_type": "aitronos", "host": url, "password": "mine"}
+def test_url_and_connection() -> None:
+    local = SandboxServer(port=80, api_key="mine")
+    wanted = {"conn_type": "aitronos", "host": "http://127.0.0.1:80", "password": "mine"}
+    assert json.loads(local.connection_json()) == wanted
     # The provider speaks plain HTTP to another machine only if told to.
-    expected |= {} if is_loopback else {"extra": {"allow_http": True}}
-    assert json.loads(server.connection_json()) == expected
-    assert server.is_loopback is is_loopback
+    for host, url in (("0.0.0.0", "http://127.0.0.1:80"), ("sandbox.example", "http://sandbox.example:80")):
+        server = SandboxServer(host=host, port=80, api_key="mine")
+        assert json.loads(server.connection_json()) == wanted | {"host": url, "extra": {"allow_http": True}}
 
 
 def test_parallel_calls_lose_nothing(sandbox: SandboxServer) -> None:
@@ -146,3 +131,34 @@ def test_parallel_calls_lose_nothing(sandbox: SandboxServer) -> None:
     with ThreadPoolExecutor(8) as pool:
         versions = list(pool.map(deploy, range(40)))
     assert sorted(versions) == list(range(1, 41))
+
+
+# --- scripted faults: which requests they meet; tests/testing shows what a caller sees ---
+
+
+def statuses(api: Api, count: int) -> list[int]:
+    return [api("GET", KEY_CHECK).status_code for _ in range(count)]
+
+
+def test_a_fault_for_the_nth_request(api: Api, sandbox: SandboxServer) -> None:
+    sandbox.faults.add(Fault("status", status=401, skip=2, path=KEY_CHECK))
+    api.ok("GET", "/v1/workflows")
+    assert statuses(api, 4) == [200, 200, 401, 200]
+    assert sandbox.faults.pending == []
+    assert sandbox.requests[-2].fault == "status 401"
+
+
+def test_every_fault_counts_every_request_that_it_matches(api: Api, sandbox: SandboxServer) -> None:
+    sandbox.faults.add(Fault("status", status=503, skip=1, times=2))
+    sandbox.faults.add(Fault("status", status=403, skip=3))
+    assert [(one.status, one.skip, one.times) for one in sandbox.faults.pending] == [(503, 1, 2), (403, 3, 1)]
+    assert statuses(api, 2) == [200, 503]
+    assert [(one.status, one.skip, one.times) for one in sandbox.faults.pending] == [(503, 0, 1), (403, 1, 1)]
+    assert statuses(api, 3) == [503, 403, 200]
+
+
+def test_the_same_fault_twice_is_two_faults(api: Api, sandbox: SandboxServer) -> None:
+    fault = Fault("status", status=503)
+    sandbox.faults.add(fault)
+    sandbox.faults.add(fault)
+    assert statuses(api, 3) == [503, 503, 200]
