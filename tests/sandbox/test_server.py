@@ -8,9 +8,8 @@ import socket
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection
-from typing import Any
 
 import pytest
 
@@ -19,8 +18,10 @@ from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.sandbox.caller import Api, MakeApi
 from tests.sandbox.contract import API_KEY, READ_ONLY_KEY
+from tests.support.fake_clock import FakeClock
 
 KEY_CHECK = "/v1/auth/validate"
+LINK = "/v1/assistants/asst_support01/workflow"
 
 
 def is_open(port: int) -> bool:
@@ -65,7 +66,7 @@ def test_a_caller_that_has_gone_leaves_no_error(capfd: pytest.CaptureFixture[str
 
 def test_a_second_block_serves_the_same_state_on_the_same_port() -> None:
     with SandboxServer() as server, Api(server.url, API_KEY) as api:
-        api.ok("DELETE", "/v1/assistants/asst_support01/workflow")
+        api.ok("DELETE", LINK)
     with server, Api(api.url, API_KEY) as api:
         assert api.ok("GET", "/v1/assistants/asst_support01")["workflow_id"] is None
 
@@ -83,7 +84,7 @@ def test_connections_are_kept_alive(sandbox: SandboxServer) -> None:
 
 def test_requests_are_recorded_without_the_key(sandbox: SandboxServer, make_api: MakeApi) -> None:
     make_api(API_KEY)("GET", "/v1/assistants", params={"organization_id": "org_sandbox01", "search": "a b"})
-    make_api(READ_ONLY_KEY)("DELETE", "/v1/assistants/asst_support01/workflow")
+    make_api(READ_ONLY_KEY)("DELETE", LINK)
     make_api(None)("GET", "/v1/workflows/flow%20x")
     make_api("wrong")("POST", "/v1/workflows", json={})
     make_api(API_KEY)("GET", "/v1/nothing")
@@ -101,7 +102,7 @@ def test_a_reset_over_http_needs_no_key_and_meets_no_fault(
     sandbox: SandboxServer, api: Api, make_api: MakeApi
 ) -> None:
     links = sandbox.store.links
-    api.ok("DELETE", "/v1/assistants/asst_support01/workflow")
+    api.ok("DELETE", LINK)
     api("DELETE", "/v1/workflows/flow_spare01")
     api.ok("POST", "/v1/workflows", json={"name": "n", "definition": {}})
     sandbox.faults.add(Fault("reset", times=9))
@@ -122,15 +123,28 @@ def test_url_and_connection() -> None:
         assert json.loads(server.connection_json()) == wanted | {"host": url, "extra": {"allow_http": True}}
 
 
-def test_parallel_calls_lose_nothing(sandbox: SandboxServer) -> None:
-    def deploy(_number: int) -> Any:
-        body = {"name": "n", "definition": {}, "external_id": "x"}
-        with Api(sandbox.url, API_KEY) as api:
-            return api.ok("POST", "/v1/workflows", json=body)["version"]
+class MeetingClock(FakeClock):
+    """Make whoever asks for the time wait for a second one, who never comes if only one may ask at once."""
 
-    with ThreadPoolExecutor(8) as pool:
-        versions = list(pool.map(deploy, range(40)))
-    assert sorted(versions) == list(range(1, 41))
+    meeting = threading.Barrier(2)
+    has_met = False
+
+    def time(self) -> float:
+        with suppress(threading.BrokenBarrierError):
+            self.meeting.wait(0.2)
+            self.has_met = True
+        return super().time()
+
+
+def test_requests_are_carried_out_one_at_a_time() -> None:
+    clock = MeetingClock()
+    clock.meeting.abort()  # nobody waits before the requests
+    with SandboxServer(clock=clock) as server, ThreadPoolExecutor(2) as pool:
+        clock.meeting.reset()
+        with Api(server.url, API_KEY) as one, Api(server.url, API_KEY) as two:
+            replies = list(pool.map(lambda api: api.ok("DELETE", LINK), (one, two)))
+    assert {reply["workflow_id"] for reply in replies} == {None, "flow_support01"}
+    assert not clock.has_met
 
 
 # --- scripted faults: which requests they meet; tests/testing shows what a caller sees ---
