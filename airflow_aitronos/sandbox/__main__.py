@@ -58,7 +58,13 @@ def _server(argv: Sequence[str] | None) -> SandboxServer:
     add("--fleet", type=int, default=0, help="number of assistants to add, from asst_fleet00001")
     add("--requests-per-minute", type=int, help="rate that is allowed; beyond it a call gets a 429")
     add("--requests-per-day", type=int, help="quota that is allowed; beyond it a call gets a 429")
-    add("--no-retry-after", dest="send_retry_after", action="store_false", help="a 429 without Retry-After")
+    add(
+        "--no-retry-after",
+        dest="send_retry_after",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="leave Retry-After out of a 429",
+    )
     try:
         return SandboxServer(**vars(parser.parse_args(argv)))
     except ValueError as error:
