@@ -8,16 +8,27 @@ import pytest
 from packaging.version import Version
 
 try:  # Airflow 3.2 and later
-    from airflow.sdk.exceptions import AirflowNotFoundException
-except ImportError:  # Airflow 3.1
-    from airflow.exceptions import (  # type: ignore[attr-defined]  # 3.1's path to the same
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
         AirflowNotFoundException,
+        AirflowSkipException,
+        AirflowTaskTimeout,
+    )
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import (  # type: ignore[attr-defined,no-redef]  # 3.1's path to the same
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+        AirflowTaskTimeout,
     )
 
 __all__ = [
     "AIRFLOW",
     "HAS_STORE",
+    "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowSkipException",
+    "AirflowTaskTimeout",
     "needs_lookup_outside_tasks",
     "needs_reschedule",
     "needs_unchecked_extra",

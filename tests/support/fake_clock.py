@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What `AitronosHook.clock` has to offer."""
+
+    def monotonic(self) -> float:
+        """Return the seconds of the clock that never goes back."""
+
+    def time(self) -> float:
+        """Return the seconds since 1970."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
 
 
 class FakeClock:

@@ -6,6 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 
+def context_with(store: Store) -> Any:
+    """Return the context of a task instance that has this store."""
+    return {"task_state_store": store}
+
+
 class Store(dict[str, Any]):
     """
     A task state store in memory.

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_aitronos.client.detach import CallMemory
-from airflow_aitronos.client.workflows import WorkflowSummary
+from airflow_aitronos.exceptions import AitronosError
 from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.support import faults
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
 from tests.support.faults import Close, Endless
-from tests.support.replies import CHUNKED, GZIP, Body, Pairs, chunked, http
-from tests.wire.wire_case import ASSISTANT, HTML, KEY, WORKFLOW, detached, envelope
+from tests.support.replies import GZIP, Body, Pairs, http
+from tests.support.task_state_store import Store, context_with
+from tests.wire.wire_case import ASSISTANT, HTML, KEY, MANY, OTHER, WORKFLOW, detached, envelope
 
 Replies = list[Reply]
 Script = Replies | Callable[[AitronosHook], Replies]
 Table = dict[str, Script]
 
-OTHER = "flow_other"
-# Control sequences that split the key: a mask that looks before they are gone does not see it.
-SPLIT_KEY = f"{KEY[:6]}\x1b[0m{KEY[6:]}"
 DEFINITION = {"nodes": [{"id": "a", "prompt": "{{ as it is }}"}]}
 
 
@@ -110,8 +109,8 @@ def each_status(good: Replies) -> Table:
                 422,
                 "INVALID",
                 [("x-request-id", "rq-1"), *WAIT],
-                message=SPLIT_KEY,
-                details={f"a {SPLIT_KEY}": [SPLIT_KEY, [[[["deep"]]]], *range(30)]},
+                message=KEY,
+                details={f"a {KEY}": [KEY, [[[["deep"]]]], *range(30)]},
             )
         ],
         "429, then good": [refusal(429, "SLOW_DOWN", WAIT), *good],
@@ -156,28 +155,34 @@ def detach(**options: Any) -> Callable[[AitronosHook], Any]:
     return lambda hook: hook.detach_assistant_workflow(ASSISTANT, **options)
 
 
-def after_an_earlier_try(hook: AitronosHook) -> Any:
-    """Detach after a try that sent a DELETE of which nothing more is known."""
-    memory = CallMemory()
-    memory.was_sent = True
-    memory.workflow = WorkflowSummary(id=WORKFLOW, name="Support", version=3, external_id=None)
-    return hook.detach_assistant_workflow(ASSISTANT, record_workflow=True, memory=memory)
+class LaterTry:
+    """Detach in a later try of a task, whose first try got no response to its DELETE."""
+
+    def __call__(self, hook: AitronosHook) -> Any:
+        store = Store()
+        with contextlib.suppress(AitronosError):
+            self._operator(max_attempts=1).execute(context_with(store))
+        hook.log.forget()  # type: ignore[attr-defined]  # the first try is not part of the story
+        self.operator = self._operator()
+        return self.operator.execute(context_with(store))
+
+    def _operator(self, **options: Any) -> DetachAssistantWorkflowOperator:
+        return DetachAssistantWorkflowOperator(
+            task_id="detach", assistant_id=ASSISTANT, record_workflow=True, **options
+        )
+
+    def kill(self) -> None:
+        self.operator.on_kill()
 
 
-class StoppingMemory(CallMemory):
-    """Tell the hook to stop just before the DELETE is sent."""
-
-    def __init__(self, hook: AitronosHook) -> None:
-        super().__init__()
-        self._hook = hook
-
-    def keep(self, workflow: WorkflowSummary | None) -> bool:
-        self._hook.cancel()
-        return False
+def after_an_earlier_try(*replies: Reply) -> Replies:
+    return [workflow(), LOST, *replies]
 
 
-def stopped_at_the_last_moment(hook: AitronosHook) -> Any:
-    return hook.detach_assistant_workflow(ASSISTANT, memory=StoppingMemory(hook))
+def killed_at_the_last_moment(hook: AitronosHook) -> Any:
+    """Kill the task just before the DELETE is sent."""
+    operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT)
+    return operator.execute(context_with(Store(wait=lambda seconds: operator.on_kill())))
 
 
 def stopped_before_it_began(hook: AitronosHook) -> Any:
@@ -194,7 +199,7 @@ NAMES_NONE: Table = {"id missing": wrong({"name": "x"})}
 ODD_WORKFLOWS: Table = {
     "version missing": [http(200, {"id": WORKFLOW})],
     "another id": [workflow(OTHER)],
-    "a long id with the key": [workflow(f"{SPLIT_KEY} {'x' * 200}")],
+    "a long id with the key": [workflow(f"{KEY} {'x' * 200}")],
 }
 PLAIN = json.dumps({"id": WORKFLOW}).encode()
 BROKEN_BODIES: Table = {
@@ -203,19 +208,14 @@ BROKEN_BODIES: Table = {
     "odd encoding of a 401": [http(401, "{}", [BROTLI])],
     "packed": [http(200, gzip.compress(PLAIN), [GZIP])],
     "packed, but empty": [http(200, "", [GZIP])],
-    "packed, but cut": [http(200, gzip.compress(PLAIN)[:-9], [GZIP])] * 4,
-    "packed, but cut, in a 401": [http(401, gzip.compress(PLAIN)[:-9], [GZIP])],
     "cut in a 300": [Close(http(300, "text")[:-1])],
     "cut in a 401": [Close(http(401, "text")[:-1])],
     "cut in a 404": [Close(http(404, "text")[:-1])] * 4,
     "endless": [[http(200, None), Endless()]],
-    "endless after its end": [
-        [http(200, chunked([b"{}"], b"0\r\n"), [CHUNKED]), Endless(b"X-A: b\r\n" * 1000)]
-    ],
     "endless in a 401": [[http(401, None), Endless()]],
     "endless in a 503": [[http(503, None), Endless()]],
-    "too large": wrong("x" * (1024 * 1024 + 1)),
-    "too large in a 503": [http(503, "x" * (1024 * 1024 + 1))],
+    "too large": wrong("x" * MANY),
+    "too large in a 503": [http(503, "x" * MANY)],
 }
 OF_THE_LINK: Table = {"404 of the workflow": [NO_WORKFLOW], "404 of the assistant": [NO_ASSISTANT]}
 # Read by the guard, then taken off.
@@ -244,6 +244,7 @@ READ_FIRST: Table = {
     "404 of the assistant to the DELETE": [workflow(), NO_ASSISTANT],
 }
 
+LATER_TRY = LaterTry()
 CALLS: dict[str, Call] = {
     "get_workflow": Call(
         lambda hook: hook.get_workflow(WORKFLOW),
@@ -255,7 +256,6 @@ CALLS: dict[str, Call] = {
             "id a number": wrong({"id": 7}),
             **ODD_WORKFLOWS,
             **BROKEN_BODIES,
-            "a part of the key": [workflow(f"{KEY[:12]}…")],
             "a long code and a long text": [
                 envelope(400, "C" * 150, message="M" * 600, type="T" * 150, system_message="S" * 600)
             ],
@@ -265,7 +265,6 @@ CALLS: dict[str, Call] = {
             ],
             "a code and no text": [http(400, {"error": {"code": "ODD"}})],
             "no envelope, but JSON": [http(400, '{"detail": "gr\\u00fc\\u00dfe"}')],
-            "the key in pieces of HTML": [http(401, f"<p>{KEY[:12]}<wbr>{KEY[12:]}</p>")],
             "redirect without address": redirect(),
             "redirect on the same host": redirect("/login?next=/v1"),
             "redirect to a query only": redirect("?next=/v1"),
@@ -304,7 +303,7 @@ CALLS: dict[str, Call] = {
             "the same page again": [page("a", "b", total=9)] * 2,
             "one of another kind": wrong({"workflows": [{"id": "a"}, "b"]}),
             "workflows null": wrong({"workflows": None, "total": 0}),
-            "the key in an id": [page(SPLIT_KEY)],
+            "the key in an id": [page(KEY)],
             "401 to the second page": [page("a", "b"), refusal(401)],
         },
     ),
@@ -317,13 +316,7 @@ CALLS: dict[str, Call] = {
         {
             **NAMES_NONE,
             "new": [workflow(version=1, created_at=JUST_NOW, updated_at=JUST_NOW)],
-            "of long ago": [workflow(version=1, created_at=5, updated_at=5)],
             **ODD_WORKFLOWS,
-            "just not of long ago": [
-                workflow(version=1, created_at=JUST_NOW - 300, updated_at=JUST_NOW - 300)
-            ],
-            "version 0": [workflow(version=0, created_at=JUST_NOW, updated_at=JUST_NOW)],
-            "of unknown age": [workflow(version=1, created_at="today", updated_at="today")],
         },
         has_each_status=True,
     ),
@@ -333,7 +326,7 @@ CALLS: dict[str, Call] = {
         {
             **NAMES_NONE,
             "503": [UNAVAILABLE],
-            "a long id, but told to stop": stopping(workflow(f"{SPLIT_KEY} {'x' * 200}")),
+            "a long id, but told to stop": stopping(workflow(f"{KEY} {'x' * 200}")),
         },
     ),
     "create_workflow, long": Call(
@@ -356,13 +349,10 @@ CALLS: dict[str, Call] = {
         {
             "no workflow named": [http(200, {"assistant_id": "asst_new"})],
             "no assistant named": wrong({"workflow_id": WORKFLOW}),
-            "another workflow": wrong({**PROMOTED, "workflow_id": f"{SPLIT_KEY} {'x' * 200}"}),
+            "another workflow": wrong({**PROMOTED, "workflow_id": f"{KEY} {'x' * 200}"}),
             "workflow null": wrong({**PROMOTED, "workflow_id": None}),
-            "the key in its texts": wrong({**PROMOTED, "assistant_id": SPLIT_KEY, "message": SPLIT_KEY}),
+            "the key in its texts": wrong({**PROMOTED, "assistant_id": KEY, "message": KEY}),
             "message a number": wrong({**PROMOTED, "message": 5}),
-            "a part of the key": wrong(
-                {**PROMOTED, "assistant_id": f"{KEY[:12]}…", "message": f"{KEY[:12]}…"}
-            ),
         },
         has_each_status=True,
     ),
@@ -375,7 +365,7 @@ CALLS: dict[str, Call] = {
         lambda hook: hook.validate_key(),
         [http(200, {"is_valid": True})],
         {
-            "not valid": wrong({"is_valid": False, "error": SPLIT_KEY, "requires_reconnect": True}),
+            "not valid": wrong({"is_valid": False, "error": KEY, "requires_reconnect": True}),
             "odd": wrong({"is_valid": True, "error": 5, "requires_reconnect": "no"}),
             "a text": wrong({"is_valid": "true"}),
         },
@@ -403,17 +393,13 @@ CALLS: dict[str, Call] = {
             "no id": [NAMELESS],
             "an odd id": [http(200, detached(workflow_id=5, assistant_id=None))],
             "none of its fields": wrong({"ok": True}),
-            "another assistant": [http(200, detached(assistant_id=f"asst_{SPLIT_KEY}"))],
-            "the key in the message": [http(200, detached(message=SPLIT_KEY))],
+            "another assistant": [http(200, detached(assistant_id=f"asst_{KEY}"))],
+            "the key in the message": [http(200, detached(message=KEY))],
             "no answer, then no id": [LOST, NAMELESS],
             "no answer, then 404 of the assistant": [LOST, NO_ASSISTANT],
             "no answer, then 404 without envelope": [LOST, http(404)],
             "no answer, then 404, and none linked": [LOST, GONE_404, shown(workflow_id="")],
-            "no answer, then 404, and one linked": [
-                LOST,
-                GONE_404,
-                shown(workflow_id=f"{SPLIT_KEY} {'x' * 200}"),
-            ],
+            "no answer, then 404, and one linked": [LOST, GONE_404, shown(workflow_id=f"{KEY} {'x' * 200}")],
             "no answer, then 404, and another assistant": [LOST, GONE_404, shown(id="asst_other")],
             "no answer, then 404, and no such assistant": [LOST, GONE_404, GONE_404],
             "no answer, then 404, and no such assistant, each with its id": [
@@ -480,14 +466,16 @@ CALLS: dict[str, Call] = {
         detach(check_only=True, if_not_attached="fail"), also={"null": [NULL]}, has_every=False
     ),
     "detach, after an earlier try": Call(
-        after_an_earlier_try,
+        LATER_TRY,
         also={
-            "good": [workflow(), GOOD_DETACH],
-            "null": [NULL],
-            "another linked": [workflow(OTHER)],
-            "404 of the assistant": [NO_ASSISTANT],
-            "404 without envelope": [workflow(), http(404)],
-            "404 without envelope, and told to stop": stopping(workflow(), http(404)),
+            "good": after_an_earlier_try(workflow(), GOOD_DETACH),
+            "null": after_an_earlier_try(NULL),
+            "another linked": after_an_earlier_try(workflow(OTHER)),
+            "404 of the assistant": after_an_earlier_try(NO_ASSISTANT),
+            "404 without envelope": after_an_earlier_try(workflow(), http(404)),
+            "404 without envelope, and told to stop": after_an_earlier_try(
+                workflow(), [faults.Call(LATER_TRY.kill), http(404)]
+            ),
         },
         has_every=False,
     ),
@@ -495,7 +483,7 @@ CALLS: dict[str, Call] = {
         stopped_before_it_began, also={"good": [workflow()]}, has_every=False
     ),
     "detach, told to stop at the last moment": Call(
-        stopped_at_the_last_moment, also={"good": [GOOD_DETACH]}, has_every=False
+        killed_at_the_last_moment, also={"good": [GOOD_DETACH]}, has_every=False
     ),
     "request GET": Call(
         lambda hook: hook.request("GET", "/v1/health", params={"q": "a b"}),

@@ -13,6 +13,7 @@ from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.fault_server import FaultServer
 from tests.support.replies import http
 from tests.wire.runner import check_error, connect
+from tests.wire.wire_case import NOTHING_SENT
 
 DEEP: Any = []
 for _ in range(100_000):
@@ -23,23 +24,17 @@ for _ in range(100_000):
     "call",
     [
         {"method": "TRACE"},
-        {"method": None},
         {"method": "GET\r\nX: y"},
         {"path": "v1/health"},
         {"path": "//evil.example/v1"},
-        {"path": "/v1/../admin"},
         {"path": "/v1/%2e%2e/admin"},
         {"path": "/v1/workflows?limit=1"},
-        {"path": "/v1/workflows#x"},
-        {"path": None},
         {"path": "/v1/workflows/{workflow_id}"},
         {"path": "/v1/workflows/{workflow_id}", "path_params": {"other": "x"}},
         {"path": "/v1/workflows/{workflow_id}", "path_params": {"workflow_id": "a/b"}},
         {"path_params": {"workflow_id": "x"}},
         {"path_params": "x"},
-        {"path_params": 5},
         {"params": "a=b"},
-        {"params": [("a", "b")]},
         {"method": "POST", "json": object()},
         {"method": "POST", "json": {"number": math.nan}},
         {"method": "POST", "json": DEEP},
@@ -50,7 +45,7 @@ def test_a_call_that_cannot_be_sent_is_refused(monkeypatch: pytest.MonkeyPatch, 
     arguments = {"method": "GET", "path": "/v1/workflows", **call}
     with FaultServer() as server:
         connect(monkeypatch, server.url)
-        with AitronosHook() as hook, pytest.raises(AitronosInputError, match="Nothing was sent") as caught:
+        with AitronosHook() as hook, pytest.raises(AitronosInputError, match=NOTHING_SENT) as caught:
             hook.request(arguments.pop("method"), arguments.pop("path"), **arguments)
     check_error(caught.value)
     assert server.connections == 0

@@ -1,7 +1,8 @@
-"""What a wire case is made of: scripted replies in, one named end out."""
+"""What a wire case is made of: scripted replies in, one named outcome out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -10,24 +11,56 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from airflow_aitronos.client.clock import Clock
 from airflow_aitronos.exceptions import AitronosError
-from tests.support.fake_clock import FakeClock
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+from tests.support.fake_clock import Clock, FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.replies import Pairs, http
+
+# --- the words of the package that tests/wire depends on: here and nowhere else -----------------------
+
+RETRIED = re.compile(
+    r"Attempt (?P<number>\d+) of (?P<of>\d+) to .+ failed: (?P<error>Aitronos\w+Error): .+; "
+    r"next attempt in (?P<wait>\d+\.\d) s"
+)
+"""The WARNING about a failed attempt that is followed by another one."""
+LAST_FAILURE_IS_LOGGED = True
+"""Whether the last failed attempt is a WARNING of its own, and the error an ERROR line."""
+NOT_RETRIED = "; not tried again"
+"""What such a WARNING says."""
+RESULT_HAS_OUTCOME = False
+"""Whether the operator's result has the field `outcome`."""
+RETRYABLE, PERMANENT = "later", "stop"
+"""Values of `error.outcome`."""
+SAYS_RETRYABLE, SAYS_PERMANENT = "Trying again may help.", "Trying again cannot help."
+MAYBE_DONE = "may have taken effect"
+SAYS_UNSAFE = "it is unknown whether it was carried out"
+EARLIER_ATTEMPT, PROBABLY_DETACHED = "an earlier attempt", "probably detached"
+NOTHING_SENT = "Nothing was sent"
+RATE_LIMITED, TOO_LARGE, MALFORMED = "rate limited", "too large", "malformed response"
+NOT_JSON, EMPTY_BODY, UNEXPECTED_STATUS = "not JSON", "empty", "unexpected status"
+NO_NAME, NO_CONNECTION, NO_TLS = "could not resolve", "could not connect", "does not speak TLS"
+STAYS_LINKED, DETACHED_ANOTHER, DETACHED_BEFORE = "stays linked", "has detached", "before that"
+OPERATOR_OUTSIDE_A_TASK = "execute cannot be called outside of the Task Runner!"
+"""What Airflow says of a bare execute()."""
+
+# ------------------------------------------------------------------------------------------------------
 
 KEY = "sk-CANARY-7f3a9c51e2d84b60"
 CONN_ID = "aitronos_default"
 ASSISTANT = "asst_abc123def456"
-WORKFLOW = "flow_abc123def456"
+WORKFLOW, OTHER = "flow_abc123def456", "flow_other"
 MESSAGE = "Operation completed successfully"
 TRACE = "req_abc123xyz"
 HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
 
 DETACH = f"DELETE /v1/assistants/{ASSISTANT}/workflow"
+LINK = f"GET /v1/assistants/{ASSISTANT}/workflow"
 LOOK = f"GET /v1/assistants/{ASSISTANT}"
 POST = "POST /v1/workflows"
 DEFINITION = {"name": "nightly", "definition": {}}
+MANY = 8 * 1024 * 1024 + 1  # bytes: more than is read of any body
 
 
 @dataclass
@@ -67,26 +100,37 @@ class End:
     error: type[AitronosError] | None
     says: tuple[str, ...]
     _: KW_ONLY
-    stops: bool = False
+    permanent: bool = False
     maybe_done: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
     value: Any = None
     warns: bool = False
 
 
-def stop(error: type[AitronosError], *says: str, maybe_done: bool = False, **facts: Any) -> End:
+def permanent(error: type[AitronosError], *says: str, maybe_done: bool = False, **facts: Any) -> End:
     """End with an error that makes the task fail at once."""
-    return End(error, says, stops=True, maybe_done=maybe_done, facts=facts)
+    return End(error, says, permanent=True, maybe_done=maybe_done, facts=facts)
 
 
-def later(error: type[AitronosError], *says: str, maybe_done: bool = False, **facts: Any) -> End:
+def retryable(error: type[AitronosError], *says: str, maybe_done: bool = False, **facts: Any) -> End:
     """End with an error that leaves the task its retries."""
     return End(error, says, maybe_done=maybe_done, facts=facts)
 
 
-def done(*says: str, warns: bool = False, **fields: Any) -> End:
+def done(*says: str, warns: bool = False, outcome: str = "detached", **fields: Any) -> End:
     """End well, with the documented result but for the `fields`."""
-    return End(None, says, value=detached(**fields), warns=warns)
+    more = {"outcome": outcome} if RESULT_HAS_OUTCOME else {}
+    return End(None, says, value=detached(**fields) | more, warns=warns)
+
+
+def nothing_linked(**fields: Any) -> End:
+    """End well, since no workflow was linked."""
+    return done(outcome="not_attached", workflow_id=None, **fields)
+
+
+def detached_before(**fields: Any) -> End:
+    """End well, since an attempt without a response has probably detached the workflow."""
+    return done(EARLIER_ATTEMPT, warns=True, workflow_id=None, **fields)
 
 
 Replies: TypeAlias = Iterable[Reply] | Callable[[Scene], Iterable[Reply]]
@@ -94,16 +138,18 @@ Wait: TypeAlias = tuple[float, float] | None
 
 
 def asked(seconds: float) -> Wait:
-    """Wait for what the server asked, and the most that is added so that not all come back at once."""
-    longest = seconds + max(1.0, seconds / 10)
-    return longest, longest
+    """Wait for what the server asked, and at most so much longer that not all come back at once."""
+    return seconds, seconds + max(1.0, seconds / 10)
 
 
-def detach() -> Any:
+def detach(**options: Any) -> Any:
     """Run the operator."""
-    from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+    return DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT, **options).execute({})
 
-    return DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT).execute({})
+
+def real_clock() -> Clock:
+    """Return the clock that the hook brings along."""
+    return AitronosHook.clock
 
 
 def nothing(scene: Scene) -> None:
@@ -119,11 +165,9 @@ class WireCase:
     :param replies: of the server, in order; beyond them it answers 500.
     :param end: how the call ends.
     :param sent: the requests that reach the server whole; a number stands for so many detaches.
-    :param attempts: that the log tells of; None for as many as were sent.
-    :param failed: attempts that failed; None for all, or all but the last where the end is good.
+    :param attempts: made in all; None for as many as were sent, without the GET that resolves a 404.
     :param waits: between the attempts, each as a range; None is the package's own backoff.
     :param connections: that the server has to see; None for any number.
-    :param logs: words that have to stand in some log line.
     :param never: words that may stand nowhere in logs, error and value.
     :param extra: of the Airflow connection.
     :param tls: makes the server speak TLS.
@@ -131,7 +175,7 @@ class WireCase:
     :param prepare: changes the scene before the call.
     :param call: what is done.
     :param within: real seconds that the call may take at most, where one timeout after the other runs out.
-    :param memory: whether the call may take no more than 32 MiB.
+    :param memory: whether the call may take no more than 48 MiB.
     :param variants: changes of the fields above, by name.
     """
 
@@ -142,10 +186,8 @@ class WireCase:
     end: End = field(default_factory=done)
     sent: int | Sequence[str] = 1
     attempts: int | None = None
-    failed: int | None = None
     waits: Sequence[Wait] | None = None
     connections: int | None = None
-    logs: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     tls: Certificate | None = None
@@ -163,17 +205,10 @@ class WireCase:
 
     @property
     def all_attempts(self) -> int:
-        """Number of attempts; the GET that settles an unknown outcome is none."""
+        """Number of attempts; the GET that resolves a 404 is none."""
         if self.attempts is not None:
             return self.attempts
         return sum(not line.startswith("GET ") for line in self.request_lines)
-
-    @property
-    def failed_attempts(self) -> int:
-        """Number of attempts that failed."""
-        if self.failed is not None:
-            return self.failed
-        return self.all_attempts - (self.end.error is None)
 
 
 def vary(**fields: Any) -> dict[str, Any]:
@@ -214,6 +249,18 @@ def envelope(status: int, code: str, headers: Pairs = (), **fields: Any) -> byte
     return http(status, {"success": False, "error": error | fields}, headers)
 
 
+def facts(status: int, code: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return the attributes of the error that the documented envelope stands for."""
+    return {"status_code": status, "code": code, "trace_id": TRACE if code else None} | more
+
+
+def shown_assistant(**fields: Any) -> bytes:
+    """Return a reply with an assistant."""
+    return http(200, {"id": ASSISTANT, "name": "Support"} | fields)
+
+
 GOOD = http(200, detached())
 NOTHING_LINKED = http(200, detached(workflow_id=None))
 UNAVAILABLE = envelope(503, "SERVICE_UNAVAILABLE")
+GONE_404 = envelope(404, "RESOURCE_NOT_FOUND")
+NO_WORKFLOW = envelope(404, "WORKFLOW_NOT_FOUND")
