@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -104,12 +103,12 @@ def each_status(statuses: Iterable[int], make: Callable[[int], dict[str, Any]]) 
 def four_times(status: int, error: type[AitronosError], *, maybe_done: bool = True) -> dict[str, Any]:
     """Vary a case into four bare replies of one status, and the error that leaves the task its retries."""
     end = retryable(error, f"HTTP {status}", status_code=status, maybe_done=maybe_done)
-    return vary(replies=[http(status)] * 4, sent=4, end=end)
+    return vary(replies=[http(status)] * 4, end=end)
 
 
-def in_a_200(end: End, sent: int = 1, **error: Any) -> dict[str, Any]:
+def in_a_200(end: End, times: int = 1, **error: Any) -> dict[str, Any]:
     body = {"success": False, "error": {"code": "NO", "message": "No.", "trace_id": TRACE} | error}
-    return vary(replies=[http(200, body)] * sent, sent=sent, end=end)
+    return vary(replies=[http(200, body)] * times, end=end)
 
 
 def redirect(status: int, location: str | None) -> dict[str, Any]:
@@ -134,7 +133,7 @@ def unexpected(error: Any, **more: Any) -> dict[str, Any]:
 
 
 def waiting(reply: bytes, wait: Wait = None) -> dict[str, Any]:
-    return vary(replies=[reply, GOOD], sent=2, waits=[wait])
+    return vary(replies=[reply, GOOD], waits=[wait])
 
 
 def no_sense(*says: str) -> End:
@@ -149,7 +148,6 @@ WAITS = [
     WireCase(
         "H1",
         "429 with Retry-After: 2, then 200",
-        sent=2,
         waits=[asked(2)],
         variants={
             "envelope": vary(replies=[limited("2"), GOOD]),
@@ -164,7 +162,6 @@ WAITS = [
         "429 with a date in 30 s",
         variants={
             "imf": waiting(limited(f"{IN_30_S} GMT"), asked(30)),
-            "rfc-850": waiting(limited("Sunday, 15-Jun-25 15:07:10 GMT"), asked(30)),
             "offset": waiting(limited("Sun, 15 Jun 2025 17:07:10 +0200"), asked(30)),
         },
     ),
@@ -180,7 +177,6 @@ WAITS = [
         "H4",
         "429 with a Retry-After that cannot be read",
         extra={"max_attempts": 2},
-        sent=2,
         end=retryable(AitronosRateLimitError, "HTTP 429", **LIMITED),
         variants={
             name: vary(replies=[limited(value)] * 2)
@@ -189,19 +185,17 @@ WAITS = [
                 "letters": "abc",
                 "empty": "",
                 "nan": "nan",
-                "inf": "inf",
                 "exponent": "1e3",
                 "underscore": "5_0",
                 "full-width": "\uff15",
                 "list": "5, 10",
-                "iso-date": "2025-06-15T15:07:10Z",
                 "year-100000": "Sun, 15 Jun 100000 15:07:10 GMT",
                 "wild-offset": "Sun, 15 Jun 2025 15:07:10 +99999999",
                 "5000-digits": "5" * 5000,
             }.items()
         },
     ),
-    WireCase("H5", "429 with 1.5", replies=[limited("1.5"), GOOD], sent=2, waits=[asked(1.5)]),
+    WireCase("H5", "429 with 1.5", replies=[limited("1.5"), GOOD], waits=[asked(1.5)]),
     WireCase(
         "H6",
         "429 with a date that names no zone",
@@ -216,7 +210,7 @@ WAITS = [
         "429 with more than max_retry_after",
         variants={
             name: vary(
-                replies=[limited(value), GOOD],
+                replies=[limited(value)],
                 extra={"max_retry_after": cap},
                 end=retryable(
                     AitronosRateLimitError, "max_retry_after", f"{seconds}", **LIMITED, retry_after=seconds
@@ -239,31 +233,22 @@ WAITS = [
                 replies=[limited("50")],
                 end=retryable(AitronosRateLimitError, "50", "total_timeout", **LIMITED, retry_after=50.0),
             ),
-            "after-two-waits": vary(
-                replies=[limited("8")] * 3,
-                sent=3,
-                waits=[asked(8), asked(8)],
-                end=retryable(AitronosRateLimitError, "total_timeout", **LIMITED, retry_after=8.0),
-            ),
-            "just-fits": vary(replies=[limited("19.9"), GOOD], sent=2, waits=[(19.9, 20)]),
+            "just-fits": vary(replies=[limited("19.9"), GOOD], waits=[(19.9, 20)]),
         },
     ),
     WireCase(
         "H9",
         "429 for ever",
-        replies=itertools.repeat(limited()),
         end=retryable(AitronosRateLimitError, RATE_LIMITED, **LIMITED),
         variants={
-            "default": vary(sent=4),
-            "one-attempt": vary(extra={"max_attempts": 1}),
-            "ten-attempts": vary(extra={"max_attempts": 10, "max_backoff": 1}, sent=10),
+            "default": vary(replies=[limited()] * 4),
+            "one-attempt": vary(replies=[limited()], extra={"max_attempts": 1}),
         },
     ),
     WireCase(
         "H10",
         "429 with a date, and the wall clock jumps back while waiting",
         replies=[limited(f"{IN_30_S} GMT"), GOOD],
-        sent=2,
         waits=[asked(30)],
         clock=JumpingClock,
     ),
@@ -272,7 +257,6 @@ WAITS = [
         "503 with Retry-After",
         variants={
             "seconds": waiting(http(503, headers=[("Retry-After", "2")]), asked(2)),
-            "unreadable": waiting(http(503, headers=[("Retry-After", "soon")])),
             "over-cap": vary(
                 replies=[http(503, headers=[("Retry-After", "3600")])],
                 end=retryable(
@@ -293,11 +277,9 @@ WAITS = [
             "x-ratelimit": waiting(limited("x", [("X-RateLimit-Retry-After", "3")]), asked(3)),
             "header-wins": waiting(limited("2", [("X-RateLimit-Retry-After", "9")], retry_after=9), asked(2)),
             "error-number": waiting(limited(retry_after=2.5), asked(2.5)),
-            "error-text": waiting(limited(retry_after="3"), asked(3)),
             "details": waiting(limited(details={"retry_after": 3}), asked(3)),
             "true": waiting(limited(retry_after=True)),
             "negative": waiting(limited(retry_after=-3)),
-            "list": waiting(limited(retry_after=[3])),
             "body-over-cap": vary(
                 replies=[limited(retry_after=3600)],
                 end=retryable(AitronosRateLimitError, "3600", **LIMITED, retry_after=3600.0),
@@ -311,7 +293,7 @@ SERVER_AT_FAULT = [
         "H13",
         "408",
         variants={
-            "then-nothing-linked": vary(replies=[http(408), NOTHING_LINKED], sent=2, end=detached_before()),
+            "then-nothing-linked": vary(replies=[http(408), NOTHING_LINKED], end=detached_before()),
             "for-ever": four_times(408, AitronosNetworkError),
         },
     ),
@@ -320,15 +302,13 @@ SERVER_AT_FAULT = [
         "425",
         variants={
             # "Too Early" refuses to process: nothing was done.
-            "then-nothing-linked": vary(replies=[http(425), NOTHING_LINKED], sent=2, end=nothing_linked()),
-            "for-ever": four_times(425, AitronosNetworkError, maybe_done=False),
+            "then-nothing-linked": vary(replies=[http(425), NOTHING_LINKED], end=nothing_linked())
         },
     ),
     WireCase(
         "H15",
         "500 with the envelope",
-        replies=itertools.repeat(envelope(500, "INTERNAL_ERROR", [("x-request-id", "req_header")])),
-        sent=4,
+        replies=[envelope(500, "INTERNAL_ERROR", [("x-request-id", "req_header")])] * 4,
         end=retryable(
             AitronosServerError,
             "HTTP 500",
@@ -346,31 +326,18 @@ SERVER_AT_FAULT = [
     WireCase(
         "H16",
         "502 with a page of a load balancer",
-        sent=4,
         end=retryable(AitronosServerError, "HTTP 502", maybe_done=True, status_code=502),
         never=("<html", "<h1>", "y" * 201, "::endgroup::", "[31m"),
         variants={
             "short": vary(replies=[http(502, HTML)] * 4),
-            "long": vary(replies=[http(502, f"<html><p>{'y' * 100_000}</p></html>")] * 4),
             "escape-codes": vary(
                 replies=[http(502, f"<h1>\x1b[31mred\x1b[0m</h1>\n::endgroup::\x00{KEY}")] * 4
             ),
         },
     ),
+    WireCase("H17", "503 with an empty body", variants={"then-good": vary(replies=[http(503), GOOD])}),
     WireCase(
-        "H17",
-        "503 with an empty body",
-        variants={
-            "then-good": vary(replies=[http(503), GOOD], sent=2),
-            "for-ever": four_times(503, AitronosServerError),
-        },
-    ),
-    WireCase(
-        "H18",
-        "504, then nothing is linked",
-        replies=[http(504), NOTHING_LINKED],
-        sent=2,
-        end=detached_before(),
+        "H18", "504, then nothing is linked", replies=[http(504), NOTHING_LINKED], end=detached_before()
     ),
     WireCase(
         "H19",
@@ -406,13 +373,11 @@ REFUSED = [
             for name, reply in {
                 "html": http(401, HTML),
                 "empty": http(401),
-                "list": http(401, "[1]"),
                 # The status says all before the body is there.
                 "endless": [http(401, None), Endless()],
                 "cut": Close(http(401, HTML)[:-9]),
                 "broken-gzip": http(401, HTML, [("Content-Encoding", "gzip")]),
                 "key": http(401, f"no user for key {KEY}"),
-                "key-in-json": http(401, {"detail": f"no user for {KEY}"}),
                 "key-in-json-escapes": http(401, f'{{"detail": "no {ESCAPED_KEY}"}}'),
                 "key-in-percent": http(401, f"no user for {KEY.replace('-', '%2d')}"),
             }.items()
@@ -431,23 +396,15 @@ REFUSED = [
         "403 with a page of a firewall",
         end=permanent(AitronosPermissionError, "HTTP 403", status_code=403),
         never=("<html",),
-        variants={
-            "retry-after": vary(replies=[http(403, HTML, [("Retry-After", "5")])]),
-            "empty": vary(replies=[http(403)]),
-        },
+        variants={"retry-after": vary(replies=[http(403, HTML, [("Retry-After", "5")])])},
     ),
     WireCase(
         "H25",
         "503, then the key is refused",
-        sent=2,
         variants={
             "401": vary(
                 replies=[UNAVAILABLE, envelope(401, "INVALID_API_KEY")],
                 end=permanent(AitronosAuthenticationError, maybe_done=True, **NO_KEY),
-            ),
-            "403": vary(
-                replies=[UNAVAILABLE, http(403)],
-                end=permanent(AitronosPermissionError, maybe_done=True, status_code=403),
             ),
             # A 429 says that nothing was done: there is nothing to warn of.
             "401-after-429": vary(
@@ -480,7 +437,6 @@ REFUSED = [
                 ("long", {"rows": ["x" * 9000] * 90}, {"rows": ["x" * 499 + "…"] * 20}),
                 ("deep", {"a": {"b": {"c": {"d": {"e": 1}}}}}, {"a": {"b": {"c": {"d": "…"}}}}),
                 ("secret", {KEY: [f"not {KEY}", "\x00\ud800"]}, {"***": ["not ***", "\ufffd\ufffd"]}),
-                ("nan", {"n": float("nan")}, {"n": "nan"}),
                 ("huge", {"n": 10**30, "m": 5}, {"n": f"1{'0' * 30}", "m": 5}),
             ]
         },
@@ -512,25 +468,14 @@ REFUSED = [
                 replies=[http(404, {"detail": "Not Found"})],
                 end=permanent(AitronosNotFoundError, "HTTP 404", status_code=404),
             ),
-            "html": vary(replies=[http(404, HTML)], end=permanent(AitronosNotFoundError, status_code=404)),
-            "empty": vary(replies=[http(404)], end=permanent(AitronosNotFoundError, status_code=404)),
             # Names the link: the operator's if_not_attached says what that means, and its default is success.
             "link": vary(replies=[NO_WORKFLOW], end=nothing_linked(message=None)),
-            "lost-then-old-envelope": vary(
-                replies=[Reset(), http(404, {"error": {"code": "assistant_not_found"}})],
-                sent=2,
-                end=permanent(
-                    AitronosNotFoundError, maybe_done=True, status_code=404, code="assistant_not_found"
-                ),
-            ),
             "lost-then-framework": vary(
                 replies=[UNAVAILABLE, http(404, {"detail": "Not Found"})],
-                sent=2,
                 end=retryable(AitronosOutcomeUnknownError, "404", maybe_done=True, status_code=404),
             ),
             "lost-then-error-is-text": vary(
                 replies=[UNAVAILABLE, http(404, {"error": "assistant_not_found"})],
-                sent=2,
                 end=retryable(AitronosOutcomeUnknownError, "404", maybe_done=True, status_code=404),
             ),
             "lost-then-no-code": vary(
@@ -539,12 +484,7 @@ REFUSED = [
                 end=permanent(AitronosNotFoundError, maybe_done=True, status_code=404),
             ),
             # Its body tells what it means, so a part of it is no answer. It still says that nothing was done.
-            "cut": vary(
-                replies=[Close(NO_WORKFLOW[:-9]), NO_WORKFLOW], sent=2, end=nothing_linked(message=None)
-            ),
-            "cut-again-and-again": vary(
-                replies=[Close(NO_WORKFLOW[:-9])] * 4, sent=4, end=retryable(AitronosNetworkError)
-            ),
+            "cut": vary(replies=[Close(NO_WORKFLOW[:-9]), NO_WORKFLOW], end=nothing_linked(message=None)),
             "lost-then-cut": vary(
                 replies=[Reset(), Close(GONE_404[:-9]), GONE_404, shown_assistant(workflow_id=None)],
                 sent=[DETACH, DETACH, DETACH, LOOK],
@@ -573,8 +513,6 @@ TWO_HUNDREDS = [
         "200 with an error envelope",
         variants={
             "401": in_a_200(permanent(AitronosAuthenticationError, **facts(401, "NO")), status=401),
-            "403": in_a_200(permanent(AitronosPermissionError, **facts(403, "NO")), status=403),
-            "409": in_a_200(retryable(AitronosConflictError, **facts(409, "NO")), status=409),
             "422": in_a_200(permanent(AitronosRequestError, **facts(422, "NO")), status=422),
             "429-then-good": vary(
                 replies=[http(200, {"success": False, "error": {"status": 429}}), GOOD], sent=2
@@ -598,7 +536,6 @@ TWO_HUNDREDS = [
         never=("<html",),
         variants={
             "html": vary(replies=[http(200, HTML)]),
-            "as-json": vary(replies=[http(200, HTML, [("Content-Type", "application/json")])]),
             "key": vary(replies=[http(200, f"your key is {KEY}")]),
         },
     ),
@@ -652,9 +589,7 @@ TWO_HUNDREDS = [
                 name: (detached(assistant_id=other), WRONG_ASSISTANT)
                 for name, other in {
                     "other": "asst_other",
-                    "other-case": ASSISTANT.upper(),
                     "number": 5,
-                    "empty": "",
                     "key": KEY,
                     "long-and-unsafe": "\x1b[1m::group::\n" * 9000,
                 }.items()
@@ -695,7 +630,6 @@ TWO_HUNDREDS = [
                 name: (body, no_sense())
                 for name, body in {
                     "deep": "[" * 100_000,
-                    "deep-in-a-field": f'{json.dumps(detached())[:-1]},"x":{"[" * 50_000}{"]" * 50_000}}}',
                     "5000-digits": '{"assistant_id": ' + "9" * 5000 + "}",
                     "utf-16": json.dumps(detached()).encode("utf-16"),
                     "trailing": json.dumps(detached()) + "x",
@@ -745,15 +679,11 @@ REDIRECTS = [
             for status in (301, 302, 303, 307, 308)
         }
         | {
-            "same-host": redirect(302, "/login"),
             "nowhere": redirect(307, None),
             "userinfo": redirect(
                 302, f"http://me:{LOCATION_PASSWORD}@127.0.0.1:{{other}}/?t={LOCATION_PASSWORD}"
             ),
-            "userinfo-slash": redirect(302, f"http://me:{LOCATION_PASSWORD}/x@127.0.0.1:{{other}}/"),
-            "injected": redirect(302, "http://127.0.0.1:{other}/\r\nX-Injected: yes"),
             "key": redirect(302, f"http://{KEY}.example/{KEY}"),
-            "escape-codes": redirect(302, "http://\x1b[31mevil.example/"),
             "unreadable": redirect(302, "http://[::1/"),
             "endless-body": vary(
                 replies=[[http(302, None, [("Location", "/login")]), Endless()]],
@@ -764,9 +694,7 @@ REDIRECTS = [
                 replies=[Close(http(302, HTML, [("Location", "/x")])[:-9])], end=redirected(302)
             ),
             "after-a-503": vary(
-                replies=[UNAVAILABLE, http(302, headers=[("Location", "/login")])],
-                sent=2,
-                end=redirected(302),
+                replies=[UNAVAILABLE, http(302, headers=[("Location", "/login")])], end=redirected(302)
             ),
         },
     ),
@@ -786,9 +714,6 @@ UNEXPECTED = [
         never=("::endgroup::", "[31m"),
         variants={
             "text": unexpected("broken"),
-            "null": unexpected(None),
-            "list": unexpected([{"code": "X"}]),
-            "code-number": unexpected({"code": 5}),
             "code-long": unexpected({"code": "C" * 9000}, code="C" * 99 + "…"),
             "status-contradicts": unexpected({"status": 401, "code": "X"}, code="X"),
             "trace-1-mb": unexpected({"trace_id": "t" * 1_000_000}, trace_id="t" * 199 + "…"),
@@ -805,8 +730,6 @@ UNEXPECTED = [
             # A pattern that looks for the end of an unfinished sequence from each of its beginnings would
             # take minutes here, and no deadline stops a pattern.
             "unfinished-escapes": unexpected({"message": "\x90\x9d\x1b]" * 40_000}),
-            "unfinished-colours": unexpected({"message": "\x1b[" * 100_000}),
-            "many-brackets": unexpected({"message": "<" * 300_000}),
             "request-id": vary(
                 replies=[http(422, headers=[("x-request-id", f"{KEY}\x1b[31m" + "r" * 900)])],
                 end=permanent(

@@ -371,7 +371,7 @@ def _is_expected_of_the_operator(line: Line) -> bool:
 
 def _retries(case: WireCase, outcome: Outcome) -> tuple[list[tuple[Line, re.Match[str]]], list[Line]]:
     """Return the lines about attempts that were followed by another one, and those after them."""
-    lines = outcome.lines
+    lines = [line for line in outcome.lines if words.UNENCRYPTED not in line.text]
     if words.LAST_FAILURE_IS_LOGGED:
         lines = [line for line in lines if words.NOT_RETRIED not in line.text and line.level != "ERROR"]
     retries = []

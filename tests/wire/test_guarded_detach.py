@@ -37,7 +37,6 @@ from tests.wire.wire_case import (
     NO_WORKFLOW,
     NOTHING_LINKED,
     OTHER,
-    PROBABLY_DETACHED,
     STAYS_LINKED,
     WORKFLOW,
     detached,
@@ -85,38 +84,19 @@ def detach(store: Store | None = None, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("options", "replies", "sent", "workflow_id"),
     [
-        pytest.param({}, [GOOD], "D", WORKFLOW, id="plain"),
         pytest.param({"expected_workflow_id": None}, [GOOD], "D", WORKFLOW, id="none-expected"),
         pytest.param(EXPECTED, [linked(), GOOD], "GD", WORKFLOW, id="expected"),
-        pytest.param(RECORD, [linked(), GOOD], "GD", WORKFLOW, id="record"),
-        pytest.param({"include_workflow_details": True}, [linked(), GOOD], "GD", WORKFLOW, id="details"),
-        pytest.param(EXPECTED, [linked(), NOTHING_LINKED], "GD", WORKFLOW, id="no-id-in-the-response"),
-        pytest.param(EXPECTED, [linked(), http(204)], "GD", WORKFLOW, id="204"),
         pytest.param(EXPECTED, [linked(), Reset(), NONE], "GDG", WORKFLOW, id="lost-then-none-linked"),
         pytest.param(
             EXPECTED, [linked(), UNAVAILABLE, linked(), GOOD], "GDGD", WORKFLOW, id="lost-then-still-linked"
-        ),
-        pytest.param(
-            EXPECTED, [linked(), Reset(), linked(), NOTHING_LINKED], "GDGD", WORKFLOW, id="lost-then-no-id"
-        ),
-        pytest.param(
-            RECORD,
-            [linked(), Reset(), envelope(404, "WORKFLOW_NOT_LINKED")],
-            "GDG",
-            WORKFLOW,
-            id="lost-then-404-of-the-link",
         ),
         pytest.param(
             RECORD, [linked(), Reset(), linked(OTHER)], "GDG", WORKFLOW, id="lost-then-another-linked"
         ),
         pytest.param(RECORD, [linked(), DETACHED_OTHER], "GD", OTHER, id="another-in-the-response"),
         pytest.param(EXPECTED, [UNAVAILABLE, linked(), GOOD], "GGD", WORKFLOW, id="read-retried"),
-        pytest.param(
-            EXPECTED | FAIL, [linked(), Reset(), NONE], "GDG", WORKFLOW, id="fail-lost-then-none-linked"
-        ),
         pytest.param(FAIL, [Reset(), NOTHING_LINKED], "DD", None, id="fail-lost-then-null"),
         pytest.param(FAIL, [http(204)], "D", None, id="fail-204"),
-        pytest.param({"check_only": True}, [linked()], "G", WORKFLOW, id="check-only"),
     ],
 )
 def test_what_a_detach_sends_and_returns(
@@ -269,14 +249,6 @@ def sent_with(monkeypatch: pytest.MonkeyPatch, replies: list[Reply]) -> list[str
 # Options
 
 
-def test_details_tell_name_version_and_external_id_but_no_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    with FaultServer([linked(), GOOD, linked(), DETACHED_OTHER, NONE]) as server:
-        connect(monkeypatch, server.url)
-        details, another, none = (detach(include_workflow_details=True)["workflow"] for _ in range(3))
-    assert details == {"id": WORKFLOW, "name": "Support", "version": 3, "external_id": "support"}
-    assert (another, none) == (None, None)
-
-
 @pytest.mark.parametrize("expected", ["", "None", "{{ missing }}", "a/b", 5])
 def test_an_expected_workflow_that_is_no_id_sends_nothing(
     monkeypatch: pytest.MonkeyPatch, expected: Any
@@ -388,28 +360,3 @@ def test_check_only_neither_uses_nor_removes_a_record(monkeypatch: pytest.Monkey
         assert recorded
         assert detach(store, check_only=True)["workflow_id"] is None
     assert store == recorded
-
-
-@pytest.mark.parametrize(
-    ("options", "replies", "words"),
-    [
-        pytest.param(EXPECTED, [linked(), GOOD], (WORKFLOW, "Support", "3", ASSISTANT), id="before"),
-        pytest.param(EXPECTED, [linked(), Reset(), NONE], (PROBABLY_DETACHED, WORKFLOW), id="lost"),
-        pytest.param(
-            RECORD, [linked(), Reset(), linked(OTHER)], (OTHER, STAYS_LINKED), id="another-since-then"
-        ),
-        pytest.param(RECORD, [linked(), DETACHED_OTHER], (OTHER, WORKFLOW), id="another-in-the-response"),
-        pytest.param({"check_only": True}, [linked()], (WORKFLOW, "check_only"), id="check-only"),
-    ],
-)
-def test_the_log_tells_what_was_linked(
-    monkeypatch: pytest.MonkeyPatch,
-    log: RecordingLog,
-    options: dict[str, Any],
-    replies: list[Reply],
-    words: tuple[str, ...],
-) -> None:
-    with FaultServer(replies) as server:
-        connect(monkeypatch, server.url)
-        detach(**options)
-    assert [line for line in log.lines if all(word in line.text for word in words)]

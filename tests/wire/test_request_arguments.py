@@ -23,9 +23,7 @@ for _ in range(100_000):
 @pytest.mark.parametrize(
     "call",
     [
-        {"method": "TRACE"},
         {"method": "GET\r\nX: y"},
-        {"path": "v1/health"},
         {"path": "//evil.example/v1"},
         {"path": "/v1/%2e%2e/admin"},
         {"path": "/v1/workflows?limit=1"},
@@ -33,8 +31,6 @@ for _ in range(100_000):
         {"path": "/v1/workflows/{workflow_id}", "path_params": {"other": "x"}},
         {"path": "/v1/workflows/{workflow_id}", "path_params": {"workflow_id": "a/b"}},
         {"path_params": {"workflow_id": "x"}},
-        {"path_params": "x"},
-        {"params": "a=b"},
         {"method": "POST", "json": object()},
         {"method": "POST", "json": {"number": math.nan}},
         {"method": "POST", "json": DEEP},

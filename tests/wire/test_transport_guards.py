@@ -6,7 +6,6 @@ import itertools
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -16,31 +15,19 @@ from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosConfigurationError,
     AitronosError,
-    AitronosOutcomeUnknownError,
     AitronosRedirectError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.support.addresses import tls_context
-from tests.support.airflow_versions import AirflowFailException, AirflowTaskTimeout
+from tests.support.airflow_versions import AirflowTaskTimeout
 from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
-from tests.support.faults import Call, Close, Endless, Reset
+from tests.support.faults import Call, Close, Endless
 from tests.support.replies import http
 from tests.wire.runner import RecordingLog, check_error, check_request, connect
-from tests.wire.wire_case import (
-    ASSISTANT,
-    DETACH,
-    GONE_404,
-    GOOD,
-    KEY,
-    MANY,
-    NOTHING_LINKED,
-    PROBABLY_DETACHED,
-    WORKFLOW,
-    detached,
-)
+from tests.wire.wire_case import ASSISTANT, DETACH, GOOD, KEY, MANY, WORKFLOW, detached
 
 SOME_PATH = "/v1/assistants"
 UNAVAILABLE = http(503)
@@ -239,45 +226,7 @@ def test_a_wait_is_cut_into_slices(
 # What is known of lost responses
 
 
-@pytest.mark.parametrize(
-    ("first", "maybe_done"),
-    [(Reset(), True), (http(408), True), (http(503), True), (http(425), False), (http(429), False)],
-)
-def test_a_lost_response_is_remembered(
-    hook: AitronosHook, log: RecordingLog, monkeypatch: pytest.MonkeyPatch, first: Reply, maybe_done: bool
-) -> None:
-    with FaultServer([first, NOTHING_LINKED, first, http(404)]) as server:
-        connect(monkeypatch, server.url)
-        hook.detach_assistant_workflow(ASSISTANT)
-        assert (PROBABLY_DETACHED in log.lines[-1].text) == maybe_done
-        assert (type(detach_from(hook)) is AitronosOutcomeUnknownError) == maybe_done
-    assert request_lines(server) == [DETACH] * 4
-
-
 # Cancellation
-
-
-def test_a_good_response_after_the_signal_is_logged_and_raised(
-    hook: AitronosHook, log: RecordingLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with FaultServer([[Call(hook.cancel), GOOD], GOOD]) as server:
-        connect(monkeypatch, server.url)
-        error = detach_from(hook)
-    assert type(error) is AitronosCancelledError
-    assert not isinstance(error, AirflowFailException)
-    assert request_lines(server) == [DETACH]
-    assert any(WORKFLOW in line.text and ASSISTANT in line.text for line in log.lines)
-
-
-@pytest.mark.parametrize("reply", [UNAVAILABLE, Reset(), http(429), http(200, "?")])
-def test_a_failure_after_the_signal_is_not_retried(
-    hook: AitronosHook, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, reply: Any
-) -> None:
-    with FaultServer([[Call(hook.cancel), reply], GOOD]) as server:
-        connect(monkeypatch, server.url)
-        assert type(detach_from(hook)) is AitronosCancelledError
-    assert request_lines(server) == [DETACH]
-    assert clock.sleeps == []
 
 
 def test_a_wait_ends_with_the_signal(
@@ -298,23 +247,6 @@ def test_a_wait_ends_with_the_signal(
     assert (error.attempts, error.maybe_done) == (1, True)
     assert request_lines(server) == [DETACH]
     assert clock.sleeps == [0.5] * 3
-
-
-def test_nothing_is_sent_after_the_signal(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
-    with FaultServer([GOOD]) as server:
-        connect(monkeypatch, server.url)
-        hook.cancel()
-        error = detach_from(hook)
-    assert (type(error), error.attempts, server.connections) == (AitronosCancelledError, 0, 0)
-
-
-def test_the_get_that_resolves_a_404_is_not_sent_after_the_signal(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with FaultServer([Reset(), [Call(hook.cancel), GONE_404], GOOD]) as server:
-        connect(monkeypatch, server.url)
-        assert type(detach_from(hook)) is AitronosCancelledError
-    assert request_lines(server) == [DETACH] * 2
 
 
 def test_killing_the_operator_ends_its_call(log: RecordingLog, monkeypatch: pytest.MonkeyPatch) -> None:

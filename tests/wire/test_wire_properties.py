@@ -29,7 +29,7 @@ from tests.wire.wire_case import ASSISTANT, KEY, WORKFLOW, detached
 Call = Callable[[], Any]
 
 # The monkeypatch of a test serves all its examples alike.
-FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 JSON = st.recursive(
     st.none()

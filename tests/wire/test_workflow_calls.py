@@ -10,7 +10,6 @@ import pytest
 
 from airflow_aitronos.exceptions import (
     AitronosError,
-    AitronosInputError,
     AitronosNetworkError,
     AitronosNotFoundError,
     AitronosServerError,
@@ -23,14 +22,8 @@ from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Close, Reset
 from tests.support.replies import http
-from tests.wire.runner import RecordingLog, check_error, check_json, connect
-from tests.wire.wire_case import (
-    ASSISTANT,
-    GONE_404,
-    HTML,
-    NOTHING_SENT,
-    WORKFLOW,
-)
+from tests.wire.runner import check_error, check_json, connect
+from tests.wire.wire_case import ASSISTANT, GONE_404, HTML, WORKFLOW
 
 DEFINITION: dict[str, Any] = {"nodes": [{"id": "a", "prompt": "{{ not_rendered }}"}], "edges": []}
 FOUND = {"id": WORKFLOW, "name": "Support", "version": 3, "external_id": "support", "more": "kept back"}
@@ -111,48 +104,6 @@ def test_a_call_that_was_carried_out_for_a_cancelled_task_is_not_sent_by_its_nex
             calls[name]()
     assert caught.value.maybe_done
     assert len(server.requests) == 1
-
-
-def test_what_a_server_says_of_a_workflow_is_one_safe_line_in_the_log(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = RecordingLog(hook.clock)
-    monkeypatch.setattr(AitronosHook, "log", log)
-    unsafe = {"id": "flow_\x1b[1m\n::group::x" + "y" * 2000, "version": "3\n::endgroup::"}
-    with FaultServer([http(201, unsafe)]) as server:
-        connect(monkeypatch, server.url)
-        hook.create_workflow(name="Answers", definition={})
-    (line,) = log.lines
-    assert line.text.isprintable()
-    assert not any(word in line.text for word in ("::group::", "::endgroup::", "y" * 600))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"name": "None"},
-        {"name": 5},
-        {"name": " "},
-        {"definition": "{}"},
-        {"definition": []},
-        {"description": "null"},
-        {"external_id": " "},
-        {"external_id": "None"},
-    ],
-    ids=str,
-)
-def test_what_cannot_be_a_workflow_is_not_sent(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
-) -> None:
-    with FaultServer([]) as server:
-        connect(monkeypatch, server.url)
-        with pytest.raises(AitronosInputError, match=NOTHING_SENT):
-            hook.create_workflow(**{"name": "Answers", "definition": {}, **fields})
-        with pytest.raises(AitronosInputError, match=NOTHING_SENT):
-            hook.update_workflow(WORKFLOW, **fields)
-        with pytest.raises(AitronosInputError, match=NOTHING_SENT):
-            hook.update_workflow(WORKFLOW)
-    assert server.connections == 0
 
 
 def test_an_empty_description_is_sent_and_the_documented_fields_come_back(

@@ -15,7 +15,7 @@ from airflow_aitronos.exceptions import AitronosError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.support.fake_clock import Clock, FakeClock
-from tests.support.fault_server import FaultServer, Reply
+from tests.support.fault_server import FaultServer, Reply, Unread
 from tests.support.replies import Pairs, http
 
 # --- the words of the package that tests/wire depends on: here and nowhere else -----------------------
@@ -42,6 +42,7 @@ RATE_LIMITED, TOO_LARGE, MALFORMED = "rate limited", "too large", "malformed res
 NOT_JSON, EMPTY_BODY, UNEXPECTED_STATUS = "not JSON", "empty", "unexpected status"
 NO_NAME, NO_CONNECTION, NO_TLS = "could not resolve", "could not connect", "does not speak TLS"
 STAYS_LINKED, DETACHED_ANOTHER, DETACHED_BEFORE = "stays linked", "has detached", "before that"
+UNENCRYPTED = "the API key travels unencrypted"
 OPERATOR_OUTSIDE_A_TASK = "execute cannot be called outside of the Task Runner!"
 """What Airflow says of a bare execute()."""
 
@@ -164,8 +165,9 @@ class WireCase:
     :param fault: what goes wrong.
     :param replies: of the server, in order; beyond them it answers 500.
     :param end: how the call ends.
-    :param sent: the requests that reach the server whole; a number stands for so many detaches.
-    :param attempts: made in all; None for as many as were sent, without the GET that resolves a 404.
+    :param sent: the requests that reach the server whole; a number stands for so many detaches, and None for
+        a detach for each of the replies that are not :class:`Unread`; for one if those depend on the scene.
+    :param attempts: made in all; None for as many as there are requests, without the GET that resolves a 404.
     :param waits: between the attempts, each as a range; None is the package's own backoff.
     :param connections: that the server has to see; None for any number.
     :param never: words that may stand nowhere in logs, error and value.
@@ -184,7 +186,7 @@ class WireCase:
     _: KW_ONLY
     replies: Replies = ()
     end: End = field(default_factory=done)
-    sent: int | Sequence[str] = 1
+    sent: int | Sequence[str] | None = None
     attempts: int | None = None
     waits: Sequence[Wait] | None = None
     connections: int | None = None
@@ -201,6 +203,8 @@ class WireCase:
     @property
     def request_lines(self) -> list[str]:
         """Method and raw path of every request that has to arrive."""
+        if self.sent is None:
+            return [DETACH] * sum(not isinstance(reply, Unread) for reply in self._scripted)
         return [DETACH] * self.sent if isinstance(self.sent, int) else list(self.sent)
 
     @property
@@ -208,7 +212,13 @@ class WireCase:
         """Number of attempts; the GET that resolves a 404 is none."""
         if self.attempts is not None:
             return self.attempts
+        if self.sent is None:
+            return len(self._scripted)
         return sum(not line.startswith("GET ") for line in self.request_lines)
+
+    @property
+    def _scripted(self) -> list[Reply]:
+        return [b""] if callable(self.replies) else list(self.replies)
 
 
 def vary(**fields: Any) -> dict[str, Any]:
