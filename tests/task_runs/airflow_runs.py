@@ -1,12 +1,15 @@
-"""Run DAGs through Airflow's own task runner, and read from its database what became of them."""
+"""Run DAGs through Airflow's own task runner, and read the results with Airflow's own models."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +17,6 @@ from unittest.mock import patch
 
 from packaging.version import Version
 
-from airflow_aitronos.testing.process_state import kept
 from tests.support.airflow_versions import AIRFLOW
 
 MIGRATION_LIMIT = 300
@@ -28,12 +30,14 @@ class TaskResult:
 
     :param state: its state.
     :param tries: how often it ran.
+    :param label: its rendered map index.
     :param xcoms: what it pushed, by key.
     :param rendered: its rendered template fields.
     """
 
     state: str
     tries: int
+    label: str | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
     rendered: dict[str, Any] = field(default_factory=dict)
 
@@ -42,7 +46,7 @@ def migrate(**environment: str) -> None:
     """
     Make Airflow's database, and put the DAGs into it where ``dag.test()`` does not do that itself.
 
-    :param environment: what is different for it.
+    :param environment: variables that differ from this process.
     """
     _airflow("db", "migrate", **environment)
     if Version("3.1.1") > AIRFLOW:
@@ -62,45 +66,83 @@ def _airflow(*arguments: str, **environment: str) -> None:
     assert finished.returncode == 0, finished.stdout[-3000:]
 
 
-def run(dag: Any, logical_date: datetime | None = None) -> dict[str, TaskResult]:
+def run(dag: Any, logical_date: datetime | None = None, **arguments: Any) -> dict[str, TaskResult]:
     """
     Run a DAG in this process, and return its task instances by name.
 
-    :param dag: of ``dags/detach_dags.py``.
-    :param logical_date: of the run; a run of the same date is cleared and run again.
+    :param dag: of one of the modules in ``dags``.
+    :param logical_date: of the run.
+    :param arguments: more arguments of ``dag.test()``.
     """
-    with kept():
-        dag_run = dag.test(**({"logical_date": logical_date} if logical_date else {}))
+    if logical_date is not None:
+        arguments["logical_date"] = logical_date
+    with _process_state_kept():
+        dag_run = dag.test(**arguments)
     return read(dag.dag_id, dag_run.run_id)
+
+
+@contextlib.contextmanager
+def _process_state_kept() -> Iterator[None]:
+    """Undo what a task run changes in its process: Airflow expects it to end with the task."""
+    path = list(sys.path)
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGUSR2)
+    }
+    with patch.dict(os.environ), warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            sys.path[:] = path
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
 
 def run_again(dag: Any, logical_date: datetime) -> dict[str, TaskResult]:
     """
-    Clear a run as *Clear* does, which keeps what belongs to it, and run its tasks once more.
+    Run the tasks of an earlier run once more: *Clear*, or the next try of a task whose process died.
 
-    :param dag: of ``dags/detach_dags.py``.
+    ``dag.test()`` begins with Airflow's own *Clear*. It marks a task as ``restarting`` that still counts as
+    running; the scheduler then makes it a task to retry.
+
+    :param dag: of one of the modules in ``dags``.
     :param logical_date: of the run.
     """
     from airflow.models import dagrun
 
-    with patch.object(dagrun, "get_or_create_dagrun", _cleared_run):
+    # dag.test() would delete the cleared run and make another.
+    with patch.object(dagrun, "get_or_create_dagrun", _existing_run):
         return run(dag, logical_date)
 
 
-def _cleared_run(*, dag: Any, logical_date: datetime, session: Any, **_: Any) -> Any:
-    """Return the run that there is, its tasks cleared; ``dag.test()`` would delete it and make another."""
+def _existing_run(*, dag: Any, logical_date: datetime, session: Any, **_: Any) -> Any:
     from airflow.models.dagrun import DagRun
-    from airflow.models.taskinstance import clear_task_instances
+    from sqlalchemy import select
 
-    dag_run = session.query(DagRun).filter_by(dag_id=dag.dag_id, logical_date=logical_date).one()
-    for task_instance in (instances := dag_run.get_task_instances(session=session)):
-        # A process that was killed leaves a task running, until the scheduler finds that out.
-        task_instance.set_state("failed", session=session)
-    clear_task_instances(instances, session=session)
+    dag_run = session.scalars(select(DagRun).filter_by(dag_id=dag.dag_id, logical_date=logical_date)).one()
+    for instance in dag_run.get_task_instances(session=session):
+        if instance.state == "restarting" and hasattr(instance, "complete_restart"):  # Airflow 3.4
+            instance.complete_restart(session=session)
+        elif instance.state == "restarting":
+            instance.set_state("up_for_retry", session=session)
     dag_run.dag = dag
     dag_run.state = "running"
     session.commit()
     return dag_run
+
+
+def records(model: Any, **values: str) -> list[Any]:
+    """
+    Return the rows of one of Airflow's models.
+
+    :param model: class of ``airflow.models``.
+    :param values: that its columns must have.
+    """
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return list(session.scalars(select(model).filter_by(**values)))
 
 
 def read(dag_id: str, run_id: str) -> dict[str, TaskResult]:
@@ -110,51 +152,41 @@ def read(dag_id: str, run_id: str) -> dict[str, TaskResult]:
     :param dag_id: of the DAG.
     :param run_id: of the run.
     """
+    from airflow.models.dagrun import DagRun
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.models.xcom import XComModel
+
     tasks = {}
-    for task_id, map_index, state, tries in _select(
-        "SELECT task_id, map_index, state, try_number FROM task_instance", dag_id, run_id
-    ):
-        tasks[_name(task_id, map_index)] = TaskResult(state, tries)
-    for task_id, map_index, key, value in _select(
-        "SELECT task_id, map_index, key, value FROM xcom", dag_id, run_id
-    ):
-        tasks[_name(task_id, map_index)].xcoms[key] = decoded(value)
-    for task_id, map_index, fields in _select(
-        "SELECT task_id, map_index, rendered_fields FROM rendered_task_instance_fields", dag_id, run_id
-    ):
-        tasks[_name(task_id, map_index)].rendered = decoded(fields)
+    (dag_run,) = records(DagRun, dag_id=dag_id, run_id=run_id)
+    for instance in dag_run.get_task_instances():
+        tasks[_name(instance)] = TaskResult(
+            str(instance.state),
+            instance.try_number,
+            instance.rendered_map_index,
+            rendered=RenderedTaskInstanceFields.get_templated_fields(instance) or {},
+        )
+    for xcom in records(XComModel, dag_id=dag_id, run_id=run_id):
+        tasks[_name(xcom)].xcoms[xcom.key] = decoded(xcom.value)
     return tasks
 
 
-def _select(query: str, dag_id: str, run_id: str) -> list[Any]:
-    of_the_run = f"{query} WHERE dag_id = :dag_id AND run_id = :run_id"
-    return [tuple(row.values()) for row in rows(of_the_run, dag_id=dag_id, run_id=run_id)]
+def _name(row: Any) -> str:
+    return str(row.task_id) if row.map_index < 0 else f"{row.task_id}[{row.map_index}]"
 
 
-def rows(query: str, **values: str) -> list[dict[str, Any]]:
+def extras(dag: Any) -> list[dict[str, Any]]:
     """
-    Return what a query of Airflow's database gives, each row by column.
+    Return the extras of a DAG's asset events.
 
-    :param query: SQL.
-    :param values: of its named parameters.
+    :param dag: whose tasks have outlets.
     """
-    from airflow.configuration import conf
-    from sqlalchemy import create_engine, text
+    from airflow.models.asset import AssetEvent
 
-    engine = create_engine(conf.get("database", "sql_alchemy_conn"))
-    try:
-        with engine.connect() as connection:
-            return [dict(row) for row in connection.execute(text(query), values).mappings()]
-    finally:
-        engine.dispose()
-
-
-def _name(task_id: str, map_index: int) -> str:
-    return task_id if map_index < 0 else f"{task_id}[{map_index}]"
+    return [event.extra for event in records(AssetEvent, source_dag_id=dag.dag_id)]
 
 
 def decoded(value: Any) -> Any:
-    # JSON text in a JSON column: decoded by some databases, and encoded twice by some versions of Airflow.
+    """Decode a JSON column: some databases do it, and some versions of Airflow encode twice."""
     for _ in range(2):
         if isinstance(value, str | bytes):
             with contextlib.suppress(ValueError):

@@ -11,7 +11,6 @@ import pytest
 from airflow import settings
 
 from airflow_aitronos.hooks.aitronos import AitronosHook
-from airflow_aitronos.testing.sandbox import Sandbox
 from tests.conftest import AIRFLOW_HOME
 from tests.support.fake_clock import FakeClock
 from tests.task_runs import airflow_runs, callbacks
@@ -27,35 +26,34 @@ def airflow_home() -> None:
     """Make the database anew: an old one may be another version's."""
     (AIRFLOW_HOME / "airflow.db").unlink(missing_ok=True)
     shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
-    # Whoever has looked for a connection in this process still holds the old file open.
+    # Whoever has read a connection in this process still holds the old file open.
     if settings.engine is not None:
         settings.engine.dispose()
     airflow_runs.migrate()
 
 
 @pytest.fixture(autouse=True)
-def seen() -> list[callbacks.Seen]:
+def seen() -> list[tuple[str, str]]:
     """Return what callbacks will have seen."""
     callbacks.seen.clear()
-    callbacks.told.clear()
     return callbacks.seen
 
 
 @pytest.fixture
 def errors(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    """Return the errors that calls will have ended with; not every Airflow hands them to callbacks here."""
-    noted: list[BaseException] = []
+    """Return what detaches will have raised; not every Airflow hands it to callbacks in such a run."""
+    raised: list[BaseException] = []
     detach = AitronosHook.detach_assistant_workflow
 
-    def noting(hook: AitronosHook, assistant_id: str, **options: Any) -> Any:
+    def recording(hook: AitronosHook, assistant_id: str, **options: Any) -> Any:
         try:
             return detach(hook, assistant_id, **options)
         except BaseException as error:
-            noted.append(error)
+            raised.append(error)
             raise
 
-    monkeypatch.setattr(AitronosHook, "detach_assistant_workflow", noting)
-    return noted
+    monkeypatch.setattr(AitronosHook, "detach_assistant_workflow", recording)
+    return raised
 
 
 @pytest.fixture
@@ -70,8 +68,15 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> SetConnection:
 
 
 @pytest.fixture
-def sandbox(aitronos_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Return a sandbox with one assistant and its workflow; waits between attempts cost nothing."""
-    monkeypatch.setattr(AitronosHook, "clock", FakeClock())
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """Let waits between attempts cost nothing."""
+    clock = FakeClock()
+    monkeypatch.setattr(AitronosHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def sandbox(aitronos_sandbox: Any, no_waits: FakeClock) -> Any:
+    """Return a sandbox with one more assistant and its workflow."""
     aitronos_sandbox.add_assistant(detach_dags.ASSISTANT, workflow_id=detach_dags.FLOW)
     return aitronos_sandbox

@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_aitronos.sandbox.server import SandboxServer
 from tests.conftest import REPOSITORY
 from tests.task_runs import airflow_runs
 
 
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", server.connection_json())
-        yield server
-
-
 def dags_of(name: str) -> dict[str, Any]:
     """Return the DAGs of an example by id."""
+    from airflow.sdk import DAG
+
     path = REPOSITORY / "example_dags" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    from airflow.sdk import DAG
-
     return {one.dag_id: one for one in vars(module).values() if isinstance(one, DAG)}
 
 
-def sent(sandbox: SandboxServer) -> list[str]:
+def sent(sandbox: Any) -> list[str]:
     return [f"{one.method} {one.path} {one.status_code}" for one in sandbox.requests]
 
 
 @pytest.mark.parametrize("trial", ["success", "failed"])
-def test_detach_as_teardown(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, trial: str) -> None:
+def test_detach_as_teardown(aitronos_sandbox: Any, monkeypatch: pytest.MonkeyPatch, trial: str) -> None:
     dag = dags_of("example_detach_as_teardown")["example_detach_as_teardown"]
     if trial == "failed":
 
@@ -51,20 +42,20 @@ def test_detach_as_teardown(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPa
     assistant = tasks["set_up_trial"].xcoms["return_value"]
     assert (tasks["try_out"].state, tasks["detach"].state) == (trial, "success")
     assert tasks["detach"].xcoms["return_value"]["assistant_id"] == assistant
-    assert sandbox.store.get_assistant(assistant).workflow_id is None
-    assert sent(sandbox)[-1] == f"DELETE /v1/assistants/{assistant}/workflow 200"
+    assert aitronos_sandbox.links[assistant] is None
+    assert sent(aitronos_sandbox)[-1] == f"DELETE /v1/assistants/{assistant}/workflow 200"
 
 
 def test_a_teardown_that_fails_fails_the_run(aitronos_sandbox: Any) -> None:
     """Airflow by itself takes such a run for a success, and the workflow would stay linked unseen."""
+    from airflow.models.dagrun import DagRun
+
     dag = dags_of("example_detach_as_teardown")["example_detach_as_teardown"]
     aitronos_sandbox.fail(403, method="DELETE")
     tasks = airflow_runs.run(dag)
     assert (tasks["try_out"].state, tasks["detach"].state) == ("success", "failed")
-    (run,) = airflow_runs.rows(
-        "SELECT state FROM dag_run WHERE dag_id = 'example_detach_as_teardown' ORDER BY id DESC LIMIT 1"
-    )
-    assert run["state"] == "failed"
+    runs = airflow_runs.records(DagRun, dag_id=dag.dag_id)
+    assert max(runs, key=lambda one: one.id).state == "failed"
 
 
 @pytest.mark.parametrize(
@@ -89,30 +80,23 @@ def test_the_assistants_of_events(extras: list[dict[str, Any]], retired: list[st
     assert old_assistants(triggering_asset_events=Events()) == retired
 
 
-def test_detach_many(sandbox: SandboxServer) -> None:
+def test_detach_many(aitronos_sandbox: Any) -> None:
     tasks = airflow_runs.run(dags_of("example_detach_many")["example_detach_many"])
     assistants = ["asst_billing01", "asst_onboarding01", "asst_support01"]
     assert tasks["assistants"].xcoms["return_value"] == assistants
-    for number, assistant in enumerate(assistants):
-        detached = tasks[f"detach[{number}]"].xcoms["return_value"]
-        assert detached["assistant_id"] == assistant
-        assert sandbox.store.get_assistant(assistant).workflow_id is None
-    rows = airflow_runs.rows(
-        "SELECT rendered_map_index FROM task_instance WHERE dag_id = 'example_detach_many' "
-        "AND task_id = 'detach' ORDER BY map_index"
-    )
-    assert [row["rendered_map_index"] for row in rows] == assistants
-    assert sorted(sent(sandbox)) == [f"DELETE /v1/assistants/{one}/workflow 200" for one in assistants]
+    mapped = [tasks[f"detach[{number}]"] for number in range(3)]
+    assert [one.xcoms["return_value"]["assistant_id"] for one in mapped] == assistants
+    assert [one.label for one in mapped] == assistants
+    assert [aitronos_sandbox.links[one] for one in assistants] == [None] * 3
+    assert sorted(sent(aitronos_sandbox)) == [
+        f"DELETE /v1/assistants/{one}/workflow 200" for one in assistants
+    ]
 
 
-def test_a_deployment_hands_the_old_assistants_to_its_asset(sandbox: SandboxServer) -> None:
-    dags = dags_of("example_detach_on_asset")
-    tasks = airflow_runs.run(dags["example_deploy_to_asset"])
-    assert tasks["deploy"].state == "success"
-    (event,) = airflow_runs.rows(
-        "SELECT extra FROM asset_event WHERE source_dag_id = 'example_deploy_to_asset'"
-    )
-    extra = airflow_runs.decoded(event["extra"])
+def test_a_deployment_hands_the_old_assistants_to_its_asset(aitronos_sandbox: Any) -> None:
+    dag = dags_of("example_detach_on_asset")["example_deploy_to_asset"]
+    assert airflow_runs.run(dag)["deploy"].state == "success"
+    (extra,) = airflow_runs.extras(dag)
     assert (extra["version"], extra["old_assistants"]) == (1, ["asst_billing01"])
-    assert sandbox.store.get_workflow(extra["workflow_id"]).external_id == "answers"
-    assert sent(sandbox) == ["POST /v1/workflows 201"]
+    assert extra["workflow_id"].startswith("flow_")
+    assert sent(aitronos_sandbox) == ["POST /v1/workflows 201"]

@@ -12,7 +12,6 @@ import pytest
 
 from airflow_aitronos.exceptions import AitronosInputError
 from airflow_aitronos.sensors.assistants import AssistantWorkflowSensor
-from airflow_aitronos.testing.sandbox import Sandbox
 from tests.support.airflow_versions import needs_reschedule
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Call
@@ -22,7 +21,7 @@ from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import workflow_dags
 
 SUPPORT = "asst_support01"
-LOOK = f"GET /v1/assistants/{SUPPORT}/workflow"
+READ = f"GET /v1/assistants/{SUPPORT}/workflow"
 NOT_LINKED = http(404, {"success": False, "error": {"code": "WORKFLOW_NOT_FOUND", "status": 404}})
 UNAVAILABLE = http(503)
 
@@ -41,10 +40,6 @@ NOTHING = {"assistant_id": SUPPORT, "workflow_id": None, "workflow": None}
 
 def sent(server: FaultServer) -> list[str]:
     return [f"{one.method} {one.path}" for one in server.requests]
-
-
-def audits(log: str) -> int:
-    return log.count("Audit: ")
 
 
 @pytest.mark.parametrize(
@@ -66,35 +61,29 @@ def audits(log: str) -> int:
     ids=["any", "one", "none"],
 )
 def test_the_sensor_pokes_until_it_is_so(
-    connect: SetConnection, capfd: pytest.CaptureFixture[str], dag: Any, replies: list[bytes], xcom: Any
+    connect: SetConnection, dag: Any, replies: list[bytes], xcom: Any
 ) -> None:
     with FaultServer(replies) as server:
         connect(server.url)
         result = airflow_runs.run(dag)[dag.dag_id]
     assert (result.state, result.tries) == ("success", 1)
     assert result.xcoms == {"return_value": xcom}
-    assert sent(server) == [LOOK] * 3
-    # Every look has a connection of its own: none is kept open over a long wait.
+    assert sent(server) == [READ] * 3
+    # Every read has a connection of its own: none is kept open over a long wait.
     assert server.connections == 3
-    log = capfd.readouterr().out
-    rescheduled = dag is workflow_dags.wait_for_none
-    assert audits(log) == (6 if rescheduled else 2)
-    assert log.count('"outcome": "rescheduled"') == (2 if rescheduled else 0)
-    assert '"outcome": "done"' in log
 
 
-def test_mapped_sensors_are_rescheduled_each_for_itself(aitronos_sandbox: Sandbox) -> None:
+def test_mapped_sensors_are_rescheduled_each_for_itself(aitronos_sandbox: Any) -> None:
     results = airflow_runs.run(workflow_dags.wait_mapped)
     pushed = [results[f"wait[{number}]"].xcoms["return_value"]["workflow_id"] for number in range(2)]
     assert pushed == ["flow_support01", "flow_billing01"]
 
 
 def test_the_sensor_gives_up_after_its_timeout(connect: SetConnection) -> None:
-    for dag, state in ((workflow_dags.wait_not_a_second, "failed"), (workflow_dags.wait_softly, "skipped")):
-        with FaultServer([linked("flow_a")]) as server:
-            connect(server.url)
-            result = airflow_runs.run(dag)[dag.dag_id]
-        assert (result.state, sent(server)) == (state, [LOOK])
+    with FaultServer([linked("flow_a")]) as server:
+        connect(server.url)
+        result = airflow_runs.run(workflow_dags.wait_not_a_second)["wait_not_a_second"]
+    assert (result.state, sent(server)) == ("failed", [READ])
 
 
 def test_a_fault_that_may_pass_uses_the_retries(connect: SetConnection) -> None:
@@ -116,7 +105,7 @@ def test_a_refused_key_ends_the_wait_at_once(connect: SetConnection, dag: Any) -
     with FaultServer([http(401, {"error": {"code": "INVALID_API_KEY"}}), linked("flow_a")]) as server:
         connect(server.url)
         result = airflow_runs.run(dag)[dag.dag_id]
-    assert (result.state, result.tries, sent(server)) == ("failed", 1, [LOOK])
+    assert (result.state, result.tries, sent(server)) == ("failed", 1, [READ])
 
 
 def test_an_upstream_that_returned_nothing_is_not_taken_for_any_workflow(connect: SetConnection) -> None:
@@ -127,26 +116,20 @@ def test_an_upstream_that_returned_nothing_is_not_taken_for_any_workflow(connect
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    "arguments",
     [
-        ({"until": "gone"}, "until is 'gone'. Legal are 'linked' and 'unlinked'."),
-        ({"until": None}, "until is 'None'"),
-        ({"until": "linked", "workflow_id": None}, "Did an upstream XCom or variable return nothing?"),
-        ({"until": "linked", "workflow_id": "None"}, "Did an upstream XCom return nothing?"),
-        ({"until": "linked", "workflow_id": ""}, "Did an upstream XCom or variable return nothing?"),
-        ({"until": "linked", "workflow_id": ["flow_a"]}, "expand"),
-        ({"until": "unlinked", "workflow_id": "flow_a"}, "workflow_id goes with until='linked' only"),
-        ({"until": "linked", "assistant_id": "None"}, "assistant_id is 'None'"),
+        {"until": None},
+        {"until": "linked", "workflow_id": None},
+        {"until": "linked", "workflow_id": ""},
+        {"until": "unlinked", "workflow_id": "flow_a"},
+        {"until": "linked", "assistant_id": "None"},
     ],
     ids=str,
 )
-def test_what_cannot_be_waited_for_is_refused(
-    aitronos_sandbox: Sandbox, arguments: dict[str, Any], says: str
-) -> None:
-    sensor = AssistantWorkflowSensor(task_id="wait", **{"assistant_id": SUPPORT, **arguments})
-    with pytest.raises(AitronosInputError) as raised:
-        sensor.poke({})
-    assert says in str(raised.value)
+def test_what_cannot_be_waited_for_is_refused(aitronos_sandbox: Any, arguments: dict[str, Any]) -> None:
+    # A bad literal may be refused before the task runs.
+    with pytest.raises(AitronosInputError):
+        AssistantWorkflowSensor(task_id="wait", **{"assistant_id": SUPPORT, **arguments}).poke({})
     assert aitronos_sandbox.requests == []
 
 
@@ -164,8 +147,8 @@ def test_sigterm_between_two_pokes_ends_the_wait(
         connect(server.url)
         result = airflow_runs.run(workflow_dags.wait_long)["wait_long"]
     log = capfd.readouterr().out
-    assert (result.state, sent(server)) == ("failed", [LOOK])
-    assert "Was told to stop, on the way to wait for assistant" in log
+    assert (result.state, sent(server)) == ("failed", [READ])
+    assert "AitronosCancelledError" in log
     assert "would have slept" not in log
 
 
@@ -178,9 +161,5 @@ def test_sigterm_in_a_poke_ends_a_silent_sensor_too(
     with FaultServer([[Call(terminate), linked("flow_a")], NOT_LINKED]) as server:
         connect(server.url)
         result = airflow_runs.run(workflow_dags.wait_long)["wait_long"]
-    assert (result.state, sent(server)) == ("failed", [LOOK])
+    assert (result.state, sent(server)) == ("failed", [READ])
     assert "AitronosCancelledError" in capfd.readouterr().out
-
-
-def test_a_kill_of_an_idle_sensor_raises_nothing() -> None:
-    AssistantWorkflowSensor(task_id="wait", assistant_id=SUPPORT, until="linked").on_kill()

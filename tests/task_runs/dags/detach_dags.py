@@ -17,7 +17,7 @@ AT_ONCE = timedelta(0)
 
 
 def one_detach(dag_id: str, **arguments: Any) -> DAG:
-    """Return a DAG with one detach that notes down its callbacks."""
+    """Return a DAG with one detach whose callbacks are recorded."""
     with DAG(dag_id, schedule=None, start_date=START) as dag:
         DetachAssistantWorkflowOperator(
             **{
@@ -33,35 +33,32 @@ def one_detach(dag_id: str, **arguments: Any) -> DAG:
 
 
 detach_no_retries = one_detach("detach_no_retries")
-detach_2_retries = one_detach("detach_2_retries", retries=2)
 detach_3_retries = one_detach("detach_3_retries", retries=3)
 detach_in_one_second = one_detach("detach_in_one_second", execution_timeout=timedelta(seconds=1))
 detach_without_xcom = one_detach("detach_without_xcom", do_xcom_push=False)
 detach_multiple_outputs = one_detach("detach_multiple_outputs", multiple_outputs=True)
-detach_limited = one_detach("detach_limited", max_attempts=2, total_timeout=5, retries=2)
+detach_limited = one_detach("detach_limited", max_attempts=2, total_timeout=5)
 detach_recorded = one_detach("detach_recorded", record_workflow=True, max_attempts=1, retries=1)
 detach_unless_none = one_detach(
     "detach_unless_none", record_workflow=True, max_attempts=1, retries=1, if_not_attached="fail"
 )
 detach_expected = one_detach("detach_expected", expected_workflow_id=FLOW)
 detach_or_skip = one_detach("detach_or_skip", if_not_attached="skip")
-detach_checked = one_detach("detach_checked", check_only=True)
 RETIRED = Asset("retired_workflows")
+detach_checked = one_detach("detach_checked", check_only=True, outlets=[RETIRED])
 detach_with_outlet = one_detach(
     "detach_with_outlet",
     record_workflow=True,
     outlets=[RETIRED, AssetAlias("any"), Asset.ref(name="retired_by_name")],
 )
-detach_checked_with_outlet = one_detach("detach_checked_with_outlet", check_only=True, outlets=[RETIRED])
 declare_by_name = DAG("declare_by_name", schedule=[Asset("retired_by_name")], start_date=START)
-detach_telling = one_detach("detach_telling", retries=0, on_failure_callback=callbacks.on_failure_tell)
 
 with DAG("detach_mapped_expected", schedule=None, start_date=START) as detach_mapped_expected:
     DetachAssistantWorkflowOperator.partial(task_id="detach", retries=0).expand_kwargs(
         [
             {"assistant_id": ASSISTANT, "expected_workflow_id": FLOW},
-            # What reading the link of an assistant without workflow gives.
-            {"assistant_id": "asst_unguarded", "expected_workflow_id": None},
+            # The workflow id of an assistant that has none.
+            {"assistant_id": "asst_other", "expected_workflow_id": None},
         ]
     )
 
@@ -69,13 +66,14 @@ detach_templated = one_detach(
     "detach_templated", assistant_id="asst_{{ 'abc' + '123' }}", aitronos_conn_id="{{ 'other' }}_conn"
 )
 
-FIVE_MINUTES = timedelta(minutes=5)
-detach_told_to_wait = one_detach("detach_told_to_wait", retries=1, retry_delay=FIVE_MINUTES)
-
-with DAG("detach_mapped_told_to_wait", schedule=None, start_date=START) as detach_mapped_told_to_wait:
-    DetachAssistantWorkflowOperator.partial(task_id="detach", retries=1, retry_delay=FIVE_MINUTES).expand(
-        assistant_id=[ASSISTANT]
-    )
+with DAG(
+    "detach_rate_limited",
+    schedule=None,
+    start_date=START,
+    default_args={"retries": 1, "retry_delay": timedelta(minutes=5)},
+) as detach_rate_limited:
+    DetachAssistantWorkflowOperator(task_id="plain", assistant_id=ASSISTANT)
+    DetachAssistantWorkflowOperator.partial(task_id="mapped").expand(assistant_id=[ASSISTANT])
 
 with DAG("detach_from_upstream", schedule=None, start_date=START) as detach_from_upstream:
 
@@ -84,10 +82,10 @@ with DAG("detach_from_upstream", schedule=None, start_date=START) as detach_from
         return ASSISTANT
 
     @task
-    def look_at(detached: dict[str, Any]) -> str:
+    def report(detached: dict[str, Any]) -> str:
         return f"freed {detached['workflow_id']}"
 
-    look_at(
+    report(
         DetachAssistantWorkflowOperator(task_id="detach", assistant_id=choose()).output  # type: ignore[arg-type]  # XComArgs stand for what they will hold
     )
 
@@ -106,7 +104,7 @@ with DAG("detach_from_nothing", schedule=None, start_date=START) as detach_from_
 
 with DAG("detach_mapped", schedule=None, start_date=START) as detach_mapped:
     DetachAssistantWorkflowOperator.partial(task_id="detach", retries=0).expand(
-        assistant_id=[f"asst_{number}" for number in range(50)]
+        assistant_id=[f"asst_{number}" for number in range(20)]
     )
 
 with DAG("detach_as_teardown", schedule=None, start_date=START) as detach_as_teardown:

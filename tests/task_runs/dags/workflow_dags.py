@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import DAG, Asset, BaseOperator, task
 from airflow.sdk.definitions.template import literal
 
-from airflow_aitronos.client.options import IfNotAttached
 from airflow_aitronos.operators.assistants import (
     DetachAssistantWorkflowOperator,
     GetAssistantWorkflowOperator,
@@ -22,7 +21,6 @@ from airflow_aitronos.sensors.assistants import AssistantWorkflowSensor
 START = datetime(2026, 1, 1, tzinfo=UTC)
 AT_ONCE = timedelta(0)
 DEFINITION = {"nodes": [{"id": "a", "prompt": "Hello {{ customer }}"}], "edges": []}
-DEPLOYMENT = Asset("deployment")
 
 
 def one_task(operator: type[BaseOperator], dag_id: str, **arguments: Any) -> DAG:
@@ -38,7 +36,7 @@ deploy_literal = one_task(
     name="Answers",
     definition=literal(DEFINITION),
     external_id="answers",
-    outlets=[DEPLOYMENT],
+    outlets=[Asset("deployment")],
 )
 deploy_templated = one_task(
     DeployWorkflowOperator,
@@ -97,7 +95,7 @@ with DAG("promote_mapped", schedule=None, start_date=START) as promote_mapped:
         workflow_id=["flow_spare01"]
     )
 
-look = one_task(GetAssistantWorkflowOperator, "look", assistant_id="asst_{{ 'support' }}01")
+read_link = one_task(GetAssistantWorkflowOperator, "read_link", assistant_id="asst_{{ 'support' }}01")
 
 
 def one_wait(dag_id: str, **arguments: Any) -> DAG:
@@ -110,7 +108,6 @@ wait_for_any = one_wait("wait_for_any")
 wait_for_one = one_wait("wait_for_one", workflow_id="flow_{{ 'new' }}01")
 wait_for_none = one_wait("wait_for_none", until="unlinked", mode="reschedule")
 wait_not_a_second = one_wait("wait_not_a_second", until="unlinked", timeout=0)
-wait_softly = one_wait("wait_softly", until="unlinked", timeout=0, soft_fail=True)
 wait_with_retry = one_wait("wait_with_retry", retries=1, retry_delay=AT_ONCE, max_attempts=1)
 wait_silently = one_wait("wait_silently", silent_fail=True, max_attempts=1)
 wait_long = one_wait("wait_long", until="unlinked", poke_interval=3600, silent_fail=True)
@@ -122,8 +119,8 @@ with DAG("wait_mapped", schedule=None, start_date=START) as wait_mapped:
     ).expand(assistant_id=["asst_support01", "asst_billing01"])
 
 
-def replacement(dag_id: str, if_not_attached: IfNotAttached) -> DAG:
-    """Return a DAG that deploys version 2, promotes it, and takes version 1 off the old assistant."""
+def replacement(dag_id: str, if_not_attached: Literal["succeed", "skip"]) -> DAG:
+    """Return a DAG that deploys version 2, promotes it, and detaches version 1 from the old assistant."""
     with DAG(dag_id, schedule=None, start_date=START) as dag:
         deployed = DeployWorkflowOperator(
             task_id="deploy",
@@ -149,4 +146,3 @@ def replacement(dag_id: str, if_not_attached: IfNotAttached) -> DAG:
 
 replace_or_succeed = replacement("replace_or_succeed", "succeed")
 replace_or_skip = replacement("replace_or_skip", "skip")
-replace_or_fail = replacement("replace_or_fail", "fail")
