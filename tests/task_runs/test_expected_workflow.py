@@ -11,7 +11,7 @@ from airflow_aitronos.exceptions import AitronosWorkflowMismatchError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.fake_clock import FakeClock
 from tests.task_runs import airflow_runs
-from tests.task_runs.dags import detach_dags, workflow_dags
+from tests.task_runs.dags import detach_dags
 from tests.task_runs.dags.detach_dags import ASSISTANT, FLOW
 
 NEWER = "flow_newer"
@@ -22,17 +22,16 @@ def deletes(sandbox: Any) -> int:
 
 
 class LinkingClock(FakeClock):
-    """A clock on whose first wait somebody links a workflow to an assistant that has none."""
+    """A clock on whose first wait somebody links a newer workflow."""
 
-    def __init__(self, sandbox: Any, assistant_id: str, workflow_id: str) -> None:
+    def __init__(self, sandbox: Any) -> None:
         super().__init__()
         self._sandbox = sandbox
-        self._link = assistant_id, workflow_id
 
     def sleep(self, seconds: float) -> None:
         super().sleep(seconds)
-        if self._sandbox.links[self._link[0]] is None:
-            self._sandbox.link(*self._link)
+        if self._sandbox.links[ASSISTANT] is None:
+            self._sandbox.link(ASSISTANT, NEWER)
 
 
 def test_the_expected_workflow_is_detached(sandbox: Any) -> None:
@@ -54,7 +53,7 @@ def test_a_workflow_that_is_linked_between_two_attempts_stays_linked(
     sandbox: Any, monkeypatch: pytest.MonkeyPatch, errors: list[BaseException]
 ) -> None:
     sandbox.add_workflow(NEWER)
-    monkeypatch.setattr(AitronosHook, "clock", LinkingClock(sandbox, ASSISTANT, NEWER))
+    monkeypatch.setattr(AitronosHook, "clock", LinkingClock(sandbox))
     sandbox.reset_connection(method="DELETE", after_commit=True)
     assert airflow_runs.run(detach_dags.detach_expected)["detach"].state == "failed"
     assert [type(error) for error in errors] == [AitronosWorkflowMismatchError]
@@ -121,53 +120,3 @@ def test_the_end_of_a_try_is_audited(sandbox: Any, capfd: pytest.CaptureFixture[
     assert audit == audit | task | {"assistant_id": ASSISTANT, "workflow_id": FLOW}
     assert audit["run_id"].startswith("manual__")
     assert audit["trace_id"]
-
-
-def test_a_bad_id_is_audited_as_it_was_rendered(capfd: pytest.CaptureFixture[str]) -> None:
-    assert airflow_runs.run(detach_dags.detach_from_nothing)["detach"].state == "failed"
-    audit = audit_line(capfd.readouterr().out)
-    assert (audit["assistant_id"], audit["error"]) == ("None", "AitronosInputError")
-
-
-OLD, V1, V3 = "asst_old", "flow_v1", "flow_v3"
-
-
-@pytest.fixture
-def old_assistant(sandbox: Any) -> Any:
-    """Return a sandbox with an assistant that has version 1, and two more workflows."""
-    sandbox.add_workflow("flow_answers", external_id="answers")
-    sandbox.add_workflow(V3)
-    sandbox.add_assistant(OLD, workflow_id=V1)
-    return sandbox
-
-
-def replace(sandbox: Any, dag: Any) -> airflow_runs.TaskResult:
-    """Deploy, promote, check both, and return the result of the detach."""
-    results = airflow_runs.run(dag)
-    deployed = results["deploy"].xcoms["return_value"]
-    assert (deployed["id"], deployed["version"]) == ("flow_answers", 2)
-    new = results["promote"].xcoms["return_value"]["assistant_id"]
-    assert sandbox.links[new] == "flow_answers"
-    assert results["detach"].tries == 1
-    return results["detach"]
-
-
-def test_an_old_assistant_is_detached_after_its_workflow_was_deployed_again(old_assistant: Any) -> None:
-    result = replace(old_assistant, workflow_dags.replace_or_succeed)
-    assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", V1)
-    old_assistant.assert_detached_once(OLD, V1)
-
-
-def test_an_old_assistant_keeps_what_is_linked_after_a_lost_response(
-    old_assistant: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(AitronosHook, "clock", LinkingClock(old_assistant, OLD, V3))
-    old_assistant.reset_connection(method="DELETE", after_commit=True)
-    assert replace(old_assistant, workflow_dags.replace_or_succeed).state == "failed"
-    assert (old_assistant.links[OLD], deletes(old_assistant)) == (V3, 1)
-
-
-def test_an_old_assistant_that_has_nothing_is_skipped(old_assistant: Any) -> None:
-    old_assistant.unlink(OLD)
-    result = replace(old_assistant, workflow_dags.replace_or_skip)
-    assert (result.state, result.xcoms, deletes(old_assistant)) == ("skipped", {}, 0)

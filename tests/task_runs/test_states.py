@@ -110,15 +110,6 @@ def test_nothing_is_pushed_where_the_task_pushes_nothing(connect: SetConnection)
     assert (result.state, result.xcoms) == ("success", {})
 
 
-def test_multiple_outputs_pushes_each_field_too(connect: SetConnection) -> None:
-    with FaultServer([http(200, {**DETACHED, "workflow_id": None})]) as server:
-        connect(server.url)
-        result = airflow_runs.run(detach_dags.detach_multiple_outputs)["detach"]
-    assert result.state == "success"
-    assert result.xcoms["return_value"]["workflow_id"] is None
-    assert (result.xcoms["assistant_id"], result.xcoms["message"]) == (ASSISTANT, "Operation completed")
-
-
 def test_id_and_connection_are_templated(connect: SetConnection) -> None:
     with FaultServer([http(200, {**DETACHED, "assistant_id": "asst_abc123"})]) as server:
         connect(server.url, conn_id="other_conn")

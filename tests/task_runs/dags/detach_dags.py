@@ -36,7 +36,6 @@ detach_no_retries = one_detach("detach_no_retries")
 detach_3_retries = one_detach("detach_3_retries", retries=3)
 detach_in_one_second = one_detach("detach_in_one_second", execution_timeout=timedelta(seconds=1))
 detach_without_xcom = one_detach("detach_without_xcom", do_xcom_push=False)
-detach_multiple_outputs = one_detach("detach_multiple_outputs", multiple_outputs=True)
 detach_limited = one_detach("detach_limited", max_attempts=2, total_timeout=5)
 detach_recorded = one_detach("detach_recorded", record_workflow=True, max_attempts=1, retries=1)
 detach_unless_none = one_detach(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, task
 from airflow.sdk.definitions.template import literal
 
-from airflow_aitronos.operators.assistants import (
-    DetachAssistantWorkflowOperator,
-    GetAssistantWorkflowOperator,
-)
+from airflow_aitronos.operators.assistants import GetAssistantWorkflowOperator
 from airflow_aitronos.operators.workflows import (
     DeployWorkflowOperator,
     PromoteWorkflowToAssistantOperator,
@@ -63,11 +60,6 @@ with DAG("deploy_from_upstream", schedule=None, start_date=START) as deploy_from
         external_id="answers",
     )
 
-with DAG("deploy_mapped", schedule=None, start_date=START) as deploy_mapped:
-    DeployWorkflowOperator.partial(task_id="deploy", name="Answers", definition={"nodes": []}).expand(
-        external_id=["one", "two"]
-    )
-
 promote = one_task(
     PromoteWorkflowToAssistantOperator,
     "promote",
@@ -117,32 +109,3 @@ with DAG("wait_mapped", schedule=None, start_date=START) as wait_mapped:
     AssistantWorkflowSensor.partial(
         task_id="wait", until="linked", mode="reschedule", poke_interval=0, timeout=60
     ).expand(assistant_id=["asst_support01", "asst_billing01"])
-
-
-def replacement(dag_id: str, if_not_attached: Literal["succeed", "skip"]) -> DAG:
-    """Return a DAG that deploys version 2, promotes it, and detaches version 1 from the old assistant."""
-    with DAG(dag_id, schedule=None, start_date=START) as dag:
-        deployed = DeployWorkflowOperator(
-            task_id="deploy",
-            name="Answers",
-            definition=literal(DEFINITION),  # type: ignore[arg-type]  # stands for what it holds
-            external_id="answers",
-        )
-        promoted = PromoteWorkflowToAssistantOperator(
-            task_id="promote",
-            workflow_id="{{ ti.xcom_pull(task_ids='deploy')['id'] }}",
-        )
-        retired = DetachAssistantWorkflowOperator(
-            task_id="detach",
-            assistant_id="asst_old",
-            expected_workflow_id="flow_v1",
-            if_not_attached=if_not_attached,
-            retries=1,
-            retry_delay=AT_ONCE,
-        )
-        deployed >> promoted >> retired
-    return dag
-
-
-replace_or_succeed = replacement("replace_or_succeed", "succeed")
-replace_or_skip = replacement("replace_or_skip", "skip")
