@@ -42,7 +42,7 @@ mutants: setup ## Break every guard in turn and see a test go red
 	$(RUN) dev/mutants.py
 
 .PHONY: docs
-docs: setup ## Build the documentation into build/docs, warnings being errors
+docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(RUN) -m mkdocs build --strict
 
 .PHONY: lock
@@ -52,11 +52,11 @@ lock: ## Renew constraints.txt (for maintainers; needs uv)
 
 .PHONY: matrix
 matrix: setup ## Run the tests on every supported Airflow and Python (some: ROWS="3.1.0-py3.11 ...")
-	$(RUN) -m dev.matrix $(ROWS)
+	$(RUN) -m nox $(if $(ROWS),--session $(ROWS) table)
 
 .PHONY: pins
-pins: setup ## Renew the pins of `make matrix` (for maintainers; needs uv)
-	$(RUN) -m dev.matrix.pins
+pins: ## Renew the pins of `make matrix` (for maintainers; needs uv)
+	$(PYTHON) -m dev.matrix.pins
 
 .PHONY: clean
 clean: ## Remove everything that the commands above have made

@@ -1,1 +1,1 @@
-"""Run the tests on every supported version of Airflow and Python: ``python -m dev.matrix --help``."""
+"""The supported versions of Airflow and Python, and what each is tested with; ``noxfile.py`` runs them."""

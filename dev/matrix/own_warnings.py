@@ -13,9 +13,9 @@ def filters() -> str:
     """
     Return a value for ``PYTHONWARNINGS``: an error for each module of the package by name.
 
-    By the environment and not by pytest's settings: those do not reach the processes that tests start, and
-    Airflow, when it finds that nobody chose filters for the interpreter, puts its own before them, for
-    everything whose name begins with ``airflow``. By name because a module is compared as a whole there.
+    An environment variable, since pytest's settings do not reach the processes that tests start, and since
+    Airflow adds filters of its own for all names that begin with ``airflow`` unless the interpreter has some.
+    Each module by name, since that is compared as a whole.
     """
     return ",".join(f"error:::{module}" for module in sorted(_modules()))
 

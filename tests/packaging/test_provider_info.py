@@ -8,24 +8,23 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from importlib.resources import files
-from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
-from airflow.sdk import Connection
 from packaging.utils import canonicalize_name
 
 import airflow_aitronos
-from airflow_aitronos.client.settings import load_settings
 from airflow_aitronos.exceptions import AitronosConfigurationError
 from airflow_aitronos.get_provider_info import get_provider_info
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.packaging.project import PYPROJECT, module_names
 
+SettingsOf = Callable[[dict[str, Any]], dict[str, Any]]
 GROUP = "apache_airflow_provider"
 
 
@@ -62,7 +61,8 @@ def test_one_name() -> None:
 
 
 def test_one_version() -> None:
-    assert PYPROJECT["project"]["version"] == airflow_aitronos.__version__
+    assert "version" in PYPROJECT["project"]["dynamic"]
+    assert installed()[1].version == airflow_aitronos.__version__
 
 
 def test_entry_point_gives_the_provider_info() -> None:
@@ -121,10 +121,19 @@ def test_airflow_knows_the_connection_type() -> None:
 FIELDS: dict[str, Any] = get_provider_info()["connection-types"][0]["conn-fields"]
 
 
-def settings_of(extra: dict[str, Any]) -> Any:
-    connection = Connection(conn_id="c", conn_type="aitronos", password="k", extra=json.dumps(extra))
-    settings = load_settings("c", connection, {}, mask_secret=lambda secret: None)
-    return SimpleNamespace(**{name: getattr(settings, name) for name in FIELDS})
+@pytest.fixture
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> SettingsOf:
+    """Return a function that gives the settings of a connection with this Extra, by name."""
+
+    def read(extra: dict[str, Any]) -> dict[str, Any]:
+        connection = {"conn_type": "aitronos", "password": "key-of-the-form", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_OF_THE_FORM", json.dumps(connection))
+        settings = AitronosHook("of_the_form").settings
+        return {name: getattr(settings, name) for name in FIELDS}
+
+    # The default host is in nobody's list, and nothing is sent to it.
+    monkeypatch.delenv("AITRONOS_ALLOWED_ORIGINS", raising=False)
+    return read
 
 
 def test_the_form_has_every_key_of_extra_and_no_other() -> None:
@@ -135,13 +144,13 @@ def test_the_form_has_every_key_of_extra_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("name", "bound"), [(name, bound) for name in FIELDS for bound in ("minimum", "maximum")]
 )
-def test_the_forms_bounds_are_those_of_the_settings(name: str, bound: str) -> None:
+def test_the_forms_bounds_are_those_of_the_settings(name: str, bound: str, settings_of: SettingsOf) -> None:
     schema = FIELDS[name]["schema"]
     if "integer" not in schema["type"] and "number" not in schema["type"]:
         assert bound not in schema
         return
     limit = schema[bound]
-    assert getattr(settings_of({name: limit}), name) == limit
+    assert settings_of({name: limit})[name] == limit
     step = 1 if "integer" in schema["type"] else 0.0005
     beyond = limit - step if bound == "minimum" else limit + step
     with pytest.raises(AitronosConfigurationError, match=name):
@@ -149,11 +158,11 @@ def test_the_forms_bounds_are_those_of_the_settings(name: str, bound: str) -> No
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_a_field_that_stays_empty_is_the_default(empty: str | None) -> None:
+def test_a_field_that_stays_empty_is_the_default(empty: str | None, settings_of: SettingsOf) -> None:
     assert settings_of(dict.fromkeys(FIELDS, empty)) == settings_of({})
 
 
-def test_what_the_form_fills_in_is_the_default() -> None:
+def test_what_the_form_fills_in_is_the_default(settings_of: SettingsOf) -> None:
     filled = {
         name: field["schema"]["default"] for name, field in FIELDS.items() if "default" in field["schema"]
     }
@@ -162,5 +171,5 @@ def test_what_the_form_fills_in_is_the_default() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if "Default" in FIELDS[name]["description"]])
-def test_the_help_names_the_default(name: str) -> None:
-    assert f"Default {getattr(settings_of({}), name):g}." in FIELDS[name]["description"]
+def test_the_help_names_the_default(name: str, settings_of: SettingsOf) -> None:
+    assert f"Default {settings_of({})[name]:g}." in FIELDS[name]["description"]

@@ -1,1 +1,0 @@
-"""Benchmarks: what the package costs, against what a user would write instead."""

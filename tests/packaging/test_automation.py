@@ -1,0 +1,101 @@
+"""What runs the checks elsewhere: the workflow, the hooks before a commit, the rows of versions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from dev.matrix import table
+from dev.matrix.rows import PYTHONS, RELEASES, ROWS, Row
+from tests.packaging.project import PYPROJECT, REPOSITORY, pins_in
+
+WORKFLOW = REPOSITORY / ".github" / "workflows" / "ci.yml"
+HOOKS = REPOSITORY / ".pre-commit-config.yaml"
+JUNIT = """
+<testsuites>
+  <testsuite name="abc1234" tests="5" failures="{failures}" errors="0" skipped="{skipped}"/>
+</testsuites>
+"""
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_the_workflow_fits_its_schema() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    checked = subprocess.run([*command, str(WORKFLOW)], check=False, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_the_workflow_runs_all_tests_on_every_python_and_every_row() -> None:
+    jobs = read(WORKFLOW)["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == list(PYTHONS)
+    assert jobs["test"]["steps"][-1]["run"] == "make test"
+    matrix = jobs["airflow"]["strategy"]["matrix"]
+    cells = [*product(matrix["airflow"], matrix["python"])]
+    cells += [(one["airflow"], one["python"]) for one in matrix["include"]]
+    assert sorted(f"{airflow}-py{python}" for airflow, python in cells) == sorted(row.name for row in ROWS)
+
+
+def test_the_hooks_are_local_and_run_what_make_check_runs() -> None:
+    (repository,) = read(HOOKS)["repos"]
+    assert repository["repo"] == "local"
+    recipe = (
+        (REPOSITORY / "Makefile").read_text(encoding="utf-8").partition("\ncheck: ")[2].partition("\n\n")[0]
+    )
+    commands = [line.strip().replace("$(RUN)", ".venv/bin/python") for line in recipe.splitlines()[1:]]
+    assert [hook["entry"] for hook in repository["hooks"]] == commands
+    assert [hook["pass_filenames"] for hook in repository["hooks"]] == [False] * 3
+
+
+@pytest.mark.parametrize("row", {row.pins: row for row in ROWS}.values(), ids=lambda row: row.pins.stem)
+def test_a_row_pins_what_it_says(row: Row) -> None:
+    pinned = {name: version for name, version, _ in pins_in(row.pins)}
+    assert pinned["apache-airflow"] == pinned["apache-airflow-core"] == row.airflow
+    project = PYPROJECT["project"]
+    for requirement in map(
+        Requirement, [*project["dependencies"], *project["optional-dependencies"]["sandbox"]]
+    ):
+        version = pinned[requirement.name]
+        assert requirement.specifier.contains(version, prereleases=True)
+        if row.lowest and requirement.name != "apache-airflow":
+            lowest = min(Version(one.version) for one in requirement.specifier if one.operator == ">=")
+            # Airflow itself excludes 2.11.0 of pydantic.
+            assert Version(version).release[:2] == lowest.release[:2]
+
+
+@pytest.mark.parametrize(("version", "is_let_in"), [("3.0.6", False), ("3.4.0", True), ("3.4.1", True)])
+def test_a_later_airflow_is_let_in(version: str, is_let_in: bool) -> None:
+    requirements = map(Requirement, PYPROJECT["project"]["dependencies"])
+    (airflow,) = (one for one in requirements if one.name == "apache-airflow")
+    assert airflow.specifier.contains(version) is is_let_in
+
+
+def test_every_supported_airflow_has_its_lowest_and_highest_on_every_python() -> None:
+    minors = [Version(one).release[:2] for one in RELEASES]
+    assert minors == [(3, 1), (3, 1), (3, 2), (3, 2), (3, 3), (3, 3), (3, 4)]
+    assert {(row.airflow, row.python) for row in ROWS} == {(one, py) for one in RELEASES for py in PYTHONS}
+    assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+def test_the_table_shows_results_and_their_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("dev.matrix.rows.FOLDER", tmp_path)
+    green, red, *_ = ROWS
+    green.report.write_text(JUNIT.format(failures=0, skipped=2), encoding="utf-8")
+    red.report.write_text(JUNIT.format(failures=1, skipped=0), encoding="utf-8")
+    lines = table.table().splitlines()
+    assert lines[2:5] == [
+        "| 3.1.0 | 3.11 | lowest direct | 3, 2 skipped |",
+        "| 3.1.0 | 3.11 | of its day | **1 failed**, 4 |",
+        "| 3.1.0 | 3.12 | of its day | not run |",
+    ]
+    assert lines[-1] == "Commit: abc1234"
