@@ -10,7 +10,7 @@ import nox
 
 from dev.matrix import own_warnings
 from dev.matrix.rows import FOLDER, PYTHONS, ROWS, Row
-from dev.matrix.table import table
+from dev.matrix.table import result, table
 
 # These read the repository's files, and are the same on every Airflow.
 ELSEWHERE = ("tests/docs", "tests/packaging", "tests/sandbox")
@@ -36,6 +36,7 @@ def add_session(row: Row) -> None:
     @nox.session(name=row.name, python=row.python)
     def tests(session: nox.Session) -> None:
         row.report.unlink(missing_ok=True)
+        incomplete = row.report.with_suffix(".incomplete")
         session.install("--no-deps", "--requirement", str(row.pins))
         session.install("--no-deps", "--no-build-isolation", "--editable", ".")
         session.run(
@@ -43,15 +44,22 @@ def add_session(row: Row) -> None:
             *("--quiet", "--numprocesses=2", "--dist=worksteal", "-p", "no:cacheprovider"),
             # Seconds for one test: the first one of a process waits for Airflow's migrations, too.
             "--timeout=600",
-            *(f"--junit-xml={row.report}", "-o", f"junit_suite_name={commit()}"),
+            *(f"--junit-xml={incomplete}", "-o", f"junit_suite_name={commit()}"),
             *session.posargs,
             env={"PYTHONWARNINGS": own_warnings.filters()},
+            # With 1 all tests have run too. After anything else, such as Ctrl-C, the report is no result.
+            success_codes=[0] if session.posargs else [0, 1],
         )
+        if session.posargs:  # a part of the tests
+            return
+        incomplete.rename(row.report)
+        if (outcome := result(row)).failed:
+            session.error(outcome.text)
 
 
 def commit() -> str:
     """Return a name of what is tested; it says when there are changes beside the commit."""
-    return subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True)
+    return subprocess.check_output(["git", "describe", "--always", "--dirty"], text=True).strip()
 
 
 for row in ROWS:

@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
         options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
         subprocess.run([*command, *options, str(REPOSITORY)], check=True)
         (wheel,) = Path(built).glob("*.whl")
-        pip(folder, "--no-deps", "--force-reinstall", str(wheel), total=1)
+        pip(folder, "--force-reinstall", str(wheel))
 
 
 if __name__ == "__main__":

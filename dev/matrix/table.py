@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
 
 from dev.matrix.rows import ROWS, Row
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What came of a row.
+
+    :param text: for the table.
+    :param failed: number of tests that failed.
+    :param commit: that was tested.
+    """
+
+    text: str
+    failed: int = 0
+    commit: str = ""
 
 
 def table() -> str:
@@ -12,17 +28,21 @@ def table() -> str:
     lines = ["| Airflow | Python | dependencies | tests passed |", "| --- | --- | --- | --- |"]
     commits = set()
     for row in ROWS:
-        result, commit = _result(row)
-        commits |= {commit} - {""}
+        outcome = result(row)
+        commits |= {outcome.commit} - {""}
         dependencies = "lowest direct" if row.lowest else "of its day"
-        lines.append(f"| {row.airflow} | {row.python} | {dependencies} | {result} |")
+        lines.append(f"| {row.airflow} | {row.python} | {dependencies} | {outcome.text} |")
     return "\n".join([*lines, "", f"Commit: {', '.join(sorted(commits)) or 'none'}"])
 
 
-def _result(row: Row) -> tuple[str, str]:
-    """Return the counts of a row's newest run, and the commit, after which the run is named."""
+def result(row: Row) -> Outcome:
+    """
+    Return what came of the newest run of a row.
+
+    :param row: of the table.
+    """
     if not row.report.exists():
-        return "not run", ""
+        return Outcome("not run")
     suite = next(ElementTree.parse(row.report).iter("testsuite"))
     number = {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
     failed = number["failures"] + number["errors"]
@@ -30,4 +50,4 @@ def _result(row: Row) -> tuple[str, str]:
     counts.append(str(number["tests"] - failed - number["skipped"]))
     if number["skipped"]:
         counts.append(f"{number['skipped']} skipped")
-    return ", ".join(counts), suite.get("name", "")
+    return Outcome(", ".join(counts), failed, suite.get("name", ""))
