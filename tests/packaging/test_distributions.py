@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from configparser import ConfigParser
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -48,17 +47,11 @@ print(json.dumps([files, str(distribution("airflow-provider-aitronos").locate_fi
 
 @dataclass
 class Built:
-    """The distributions as their files, and the names in the tree before and after the build."""
+    """The wheel, and the files in both distributions."""
 
     wheel: Path
     in_wheel: dict[str, bytes]
     in_sdist: dict[str, bytes]
-    before: list[str]
-    after: list[str]
-
-
-def names_below(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def copy_of_the_repository(folder: Path) -> Path:
@@ -88,12 +81,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     tree = copy_of_the_repository(folder)
     out = folder / "out"
     out.mkdir()
-    before = names_below(tree)
     subprocess.run([sys.executable, "-c", BUILD, str(out)], cwd=tree, check=True)
     wheel = out / f"{STEM}-py3-none-any.whl"
     sdist = out / f"{STEM}.tar.gz"
     assert sorted(out.iterdir()) == sorted([wheel, sdist])
-    return Built(wheel, unzipped(wheel), untarred(sdist), before, names_below(tree))
+    return Built(wheel, unzipped(wheel), untarred(sdist))
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +101,6 @@ def package_files() -> dict[str, bytes]:
 
 def root_file(name: str) -> bytes:
     return (REPOSITORY / name).read_bytes()
-
-
-def test_building_leaves_nothing_behind(built: Built) -> None:
-    assert set(DECOYS) < set(built.before)
-    assert {"tests", "benchmarks", "dev", "example_dags"} < set(built.before)
-    assert built.after == built.before
 
 
 def test_wheel_holds_the_package_and_nothing_else(built: Built) -> None:
@@ -157,38 +143,10 @@ def test_requirements(metadata: Message) -> None:
     assert {Requirement(one).name for one in of_extras["sandbox"]} == {"fastapi", "pydantic", "uvicorn"}
 
 
-def test_entry_points(built: Built) -> None:
-    parser = ConfigParser()
-    parser.read_string(built.in_wheel[f"{DIST_INFO}/entry_points.txt"].decode())
-    assert {section: dict(parser[section]) for section in parser.sections()} == {
-        "apache_airflow_provider": {
-            "provider_info": "airflow_aitronos.get_provider_info:get_provider_info",
-        },
-        "pytest11": {"aitronos": "airflow_aitronos.testing.plugin"},
-    }
-
-
-def python_with_pip() -> str:
-    """Return a Python that has pip: the tests' own environment is made without."""
-    base = Path(sys.base_prefix, "bin", "python3")
-    for candidate in (sys.executable, str(base), shutil.which("python3")):
-        if candidate is None or not Path(candidate).exists():
-            continue
-        if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True).returncode == 0:
-            return candidate
-    raise AssertionError("there is no Python with pip")
-
-
-def test_wheel_can_be_installed_and_every_module_imported(built: Built, tmp_path: Path) -> None:
+def test_every_module_of_the_wheel_can_be_imported(built: Built, tmp_path: Path) -> None:
     target = tmp_path / "installed"
-    pip = [python_with_pip(), "-m", "pip", "--python", sys.executable]
-    options = ["--quiet", "--no-cache-dir", "--no-deps", "--no-index", "--no-compile"]
-    subprocess.run(
-        [*pip, "install", *options, "--target", str(target), str(built.wheel)],
-        cwd=tmp_path,
-        env={**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        check=True,
-    )
+    with zipfile.ZipFile(built.wheel) as archive:
+        archive.extractall(target)
     result = subprocess.run(
         [sys.executable, "-c", IMPORT, *module_names()],
         cwd=tmp_path,
