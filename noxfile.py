@@ -16,6 +16,7 @@ from dev.matrix.table import result, table
 ELSEWHERE = ("tests/docs", "tests/packaging", "tests/sandbox")
 
 nox.needs_version = ">=2025.2"
+nox.options.download_python = "never"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.envdir = str(FOLDER)
 nox.options.reuse_venv = "yes"

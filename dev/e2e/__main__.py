@@ -1,9 +1,9 @@
 """
-Run this package's wheel in a whole Airflow deployment, and look at it through REST and a browser.
+Run this package's wheel in a whole Airflow deployment, and check it through REST and a browser.
 
 Airflow's home, its log and the screenshots are in ``.airflow-e2e`` inside the repository. The folder is made
-anew by every run and left for reading afterwards. Ends with exit code 1 and one line when anything is not as
-it should be, and ends whatever it has started, after Ctrl-C and SIGTERM too.
+anew by every run and left for reading afterwards. Exit code 1 and one line if a check failed. Whatever it has
+started is ended, after Ctrl-C and SIGTERM too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dev import postgresql
 from dev.e2e import browser, deployment
 from dev.e2e.dag_runs import run_and_compare
 from dev.e2e.expectations import DAG_CHECKS
-from dev.e2e.progress import NotAsItShouldBeError, say, wait_for
+from dev.e2e.progress import CheckFailedError, say, wait_for
 from dev.e2e.rest import Rest
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -41,13 +41,14 @@ def main() -> int:
     try:
         _check_machine()
         _run()
-    except NotAsItShouldBeError as error:
-        print(f"NOT AS IT SHOULD BE: {error}", file=sys.stderr)
+    except CheckFailedError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped; everything that was started has ended.", file=sys.stderr)
         return 130
-    say(f"All as it should be. Log and screenshots: {HOME.relative_to(REPOSITORY)}")
+    say(f"Log and screenshots: {HOME.relative_to(REPOSITORY)}")
+    print("End-to-end run passed.")
     return 0
 
 
@@ -58,10 +59,10 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a
 def _check_machine() -> None:
     """Check that everything is there before anything is started."""
     if postgresql.programs() is None:
-        raise NotAsItShouldBeError(postgresql.REMEDY)
+        raise CheckFailedError(postgresql.REMEDY)
     browser.program()
     if subprocess.run([sys.executable, "-c", _WHERE_FROM], cwd="/", check=False).returncode != 0:
-        raise NotAsItShouldBeError("the package is not installed from its wheel: start this with make e2e")
+        raise CheckFailedError("the package is not installed from its wheel: start this with make e2e")
     shutil.rmtree(HOME, ignore_errors=True)
     (HOME / "screenshots").mkdir(parents=True)
 
@@ -91,11 +92,11 @@ def _run() -> None:
             run_id = run_and_compare(check, rest, sandbox)
             first_run = first_run or run_id
         if errors := rest.import_errors():
-            raise NotAsItShouldBeError(f"DAG files that cannot be imported: {errors}")
+            raise CheckFailedError(f"DAG files that cannot be imported: {errors}")
         visit = browser.Visit(
             airflow.url, deployment.USER, airflow.password, sandbox.url, sandbox.api_key, HOME / "screenshots"
         )
-        browser.look(visit, DAG_CHECKS[0].dag_id, first_run)
+        browser.check_pages(visit, DAG_CHECKS[0].dag_id, first_run)
         _check_saved(rest, sandbox.url)
         say("end Airflow, PostgreSQL and the sandbox")
 
@@ -104,7 +105,7 @@ def _check_saved(rest: Rest, base_url: str) -> None:
     saved = wait_for("the saved connection", lambda: rest.connection(browser.CONN_ID), 30)
     found = (saved["conn_type"], f"{saved['host']}:{saved['port']}")
     if found != ("aitronos", base_url):
-        raise NotAsItShouldBeError(f"the saved connection has type and host {found}")
+        raise CheckFailedError(f"the saved connection has type and host {found}")
     say(f"  {browser.CONN_ID} is saved, with type and host as filled in")
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
 
-from dev.e2e.progress import NotAsItShouldBeError, say
+from dev.e2e.progress import CheckFailedError, say
 
 CONN_ID = "aitronos_e2e"
 _LONGEST_STEP = 60_000.0
@@ -54,22 +54,22 @@ def program() -> str:
     """
     Return the path of Chromium.
 
-    :raises NotAsItShouldBeError: if it is not installed.
+    :raises CheckFailedError: if it is not installed.
     """
     found = shutil.which("chromium")
     if found is None:
-        raise NotAsItShouldBeError("Chromium is not installed: apt-get install chromium")
+        raise CheckFailedError("Chromium is not installed: apt-get install chromium")
     return found
 
 
-def look(visit: Visit, dag_id: str, run_id: str) -> None:
+def check_pages(visit: Visit, dag_id: str, run_id: str) -> None:
     """
-    Log in, test and save a connection, and look at what a detach left behind.
+    Log in, test and save a connection, and open XCom and log of a detach.
 
     :param visit: where, and as whom.
     :param dag_id: a DAG with a task ``detach``.
     :param run_id: a run of it that has succeeded.
-    :raises NotAsItShouldBeError: if the pages are not as they should be.
+    :raises CheckFailedError: if a page does not show what it has to.
     """
     with _page(visit.screenshots) as page:
         say("log in with the browser")
@@ -104,7 +104,7 @@ def _page(screenshots: Path) -> Iterator[Page]:
         except (Error, AssertionError) as error:
             page.screenshot(path=screenshots / "failed.png")
             line = " ".join(str(error).split())[:400]
-            raise NotAsItShouldBeError(f"in the browser (see failed.png): {line}") from error
+            raise CheckFailedError(f"in the browser (see failed.png): {line}") from error
 
 
 def _log_in(page: Page, visit: Visit) -> None:

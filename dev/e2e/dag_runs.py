@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_aitronos.sandbox.server import SandboxServer
 from dev.e2e.expectations import ANY, DagCheck, TaskCheck
-from dev.e2e.progress import NotAsItShouldBeError, say, wait_for
+from dev.e2e.progress import CheckFailedError, say, wait_for
 from dev.e2e.rest import Rest, TaskInstance
 
 _LONGEST_PARSE = 120.0
@@ -20,7 +20,7 @@ def run_and_compare(check: DagCheck, rest: Rest, sandbox: SandboxServer) -> str:
     :param rest: of the deployment.
     :param sandbox: that the DAG calls.
     :return: the id of the run.
-    :raises NotAsItShouldBeError: if anything is different.
+    :raises CheckFailedError: if anything is different.
     """
     wait_for(f"DAG {check.dag_id}", lambda: rest.has_dag(check.dag_id) or None, _LONGEST_PARSE)
     for assistant in (*check.detached, *check.kept):
@@ -87,6 +87,8 @@ def _compare(name: str, found: TaskInstance, wanted: TaskCheck) -> None:
     _expect(f"tries of {name}", found.tries, wanted.tries)
     if wanted.xcom is ANY:
         _expect(f"an XCom of {name}", found.xcom is not None, True)
+    elif isinstance(wanted.xcom, dict) and isinstance(found.xcom, dict):
+        _expect(f"XCom of {name}", {key: found.xcom.get(key) for key in wanted.xcom}, wanted.xcom)
     else:
         _expect(f"XCom of {name}", found.xcom, wanted.xcom)
 
@@ -97,4 +99,4 @@ def _has_workflow(sandbox: SandboxServer, assistant_id: str) -> bool:
 
 def _expect(what: str, found: object, wanted: object) -> None:
     if found != wanted:
-        raise NotAsItShouldBeError(f"{what} is {found!r}, and should be {wanted!r}")
+        raise CheckFailedError(f"{what} is {found!r}, expected {wanted!r}")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.e2e.progress import NotAsItShouldBeError
+from dev.e2e.progress import CheckFailedError
 from dev.postgresql import free_port
 
 USER = "admin"
@@ -43,10 +43,10 @@ class Deployment:
         """
         Check that it has not ended by itself.
 
-        :raises NotAsItShouldBeError: if it has.
+        :raises CheckFailedError: if it has.
         """
         if self.process.poll() is not None:
-            raise NotAsItShouldBeError(f"Airflow ended by itself; {self.log} says why")
+            raise CheckFailedError(f"Airflow ended by itself; {self.log} says why")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ class TaskCheck:
     """
     How a task instance has to end.
 
-    :param xcom: its return value; None if it pushes none.
+    :param xcom: its return value, of a dict the items that matter; None if it pushes none.
     :param state: its state.
     :param tries: how often it runs.
     """

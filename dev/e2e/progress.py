@@ -11,8 +11,8 @@ _PAUSE = 0.5
 _Found = TypeVar("_Found")
 
 
-class NotAsItShouldBeError(Exception):
-    """What is wrong, in one line."""
+class CheckFailedError(Exception):
+    """A check failed; the text says which, in one line."""
 
 
 def say(text: str) -> None:
@@ -24,20 +24,20 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - _STARTED:4.0f} s] {text}", flush=True)
 
 
-def wait_for(what: str, look: Callable[[], _Found | None], seconds: float) -> _Found:
+def wait_for(what: str, poll: Callable[[], _Found | None], seconds: float) -> _Found:
     """
-    Look again and again until there is something.
+    Poll until there is something.
 
     :param what: it is that is waited for.
-    :param look: returns it, or None.
+    :param poll: returns it, or None.
     :param seconds: to wait at most.
     :return: what was found.
-    :raises NotAsItShouldBeError: if it is not there in time.
+    :raises CheckFailedError: if it is not there in time.
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = look()
+        found = poll()
         if found is not None:
             return found
         time.sleep(_PAUSE)
-    raise NotAsItShouldBeError(f"{what}: not there after {seconds:.0f} s")
+    raise CheckFailedError(f"{what}: not there after {seconds:.0f} s")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import requests
 
-from dev.e2e.progress import NotAsItShouldBeError
+from dev.e2e.progress import CheckFailedError
 
 _TIMEOUT = 30.0
 """Seconds without a byte."""
@@ -165,7 +165,7 @@ class Rest:
         if may_be_missing and reply.status_code == 404:
             return None
         if not reply.ok:
-            raise NotAsItShouldBeError(f"{method} {path}: HTTP {reply.status_code} {reply.text[:300]}")
+            raise CheckFailedError(f"{method} {path}: HTTP {reply.status_code} {reply.text[:300]}")
         return reply.json()
 
 
