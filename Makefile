@@ -29,7 +29,7 @@ check: setup ## Lint, check formatting and types
 	$(RUN) -m mypy
 
 .PHONY: bench
-bench: setup ## Measure import and calls against what one would write instead
+bench: setup ## Measure imports and calls against HttpOperator and requests
 	$(RUN) -m benchmarks --figure docs/images/benchmark.svg
 
 .PHONY: e2e
@@ -38,7 +38,7 @@ e2e: ## Run the built wheel in a whole Airflow, browser included (needs PostgreS
 	.venv-e2e/bin/python -m dev.e2e
 
 .PHONY: mutants
-mutants: setup ## Break every guard in turn and see a test go red
+mutants: setup ## Break the package in many ways, and see a test fail for each
 	$(RUN) dev/mutants.py
 
 .PHONY: docs
@@ -46,7 +46,7 @@ docs: setup ## Build the documentation into build/docs; a warning is an error
 	$(RUN) -m mkdocs build --strict
 
 .PHONY: lock
-lock: ## Renew constraints.txt (for maintainers; needs uv)
+lock: ## Renew constraints.txt (for maintainers; pip install uv)
 	uv pip compile pyproject.toml --extra sandbox --extra testing --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 --upgrade --output-file constraints.txt
 
@@ -55,7 +55,7 @@ matrix: setup ## Run the tests on every supported Airflow and Python (some: ROWS
 	$(RUN) -m nox $(if $(ROWS),--session $(ROWS) table)
 
 .PHONY: pins
-pins: ## Renew the pins of `make matrix` (for maintainers; needs uv)
+pins: ## Renew the pins of `make matrix` (for maintainers; pip install uv)
 	$(PYTHON) -m dev.matrix.pins
 
 .PHONY: clean

@@ -1,5 +1,5 @@
 """
-Renew the pins of every Airflow release (for maintainers; needs uv): ``make pins``.
+Renew the pins of every Airflow release (for maintainers; needs uv, which pip installs): ``make pins``.
 
 First Airflow alone, with what there was two weeks after its release, then everything that the tests need
 beside it, as new as that allows. A pre-release is allowed only for Airflow's own distributions, which pin
