@@ -48,10 +48,7 @@ def install_pins(folder: Path, *constraints: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     for file in constraints:
-        count = len(file.read_text(encoding="utf-8").splitlines())
-        print(
-            f"Installing {count} packages into {folder} for Python {version}, a minute or two ...", flush=True
-        )
+        print(f"Installing {file.name} into {folder} with Python {version} ...", flush=True)
         pip(folder, "--requirement", str(file))
 
 
