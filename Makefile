@@ -43,11 +43,15 @@ mutants: setup ## Break the package in many ways, and see a test fail for each
 
 .PHONY: docs
 docs: setup ## Build the documentation into build/docs; a warning is an error
-	$(RUN) -m mkdocs build --strict
+	$(RUN) -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/docs
+
+.PHONY: docs-preview
+docs-preview: docs ## Build the documentation, and show it on http://127.0.0.1:8000
+	$(RUN) -m http.server --bind 127.0.0.1 --directory build/docs 8000
 
 .PHONY: lock
 lock: ## Renew constraints.txt (for maintainers; pip install uv)
-	uv pip compile pyproject.toml --extra sandbox --extra testing --group dev --universal --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra testing --group dev --universal --no-header --no-annotate \
 		--python-version 3.11 --upgrade --output-file constraints.txt
 
 .PHONY: matrix
@@ -61,4 +65,4 @@ pins: ## Renew the pins of `make matrix` (for maintainers; pip install uv)
 .PHONY: clean
 clean: ## Remove everything that the commands above have made
 	rm -rf $(VENV) .venv-* .airflow-* .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf build/docs
+	rm -rf build/docs build/doctrees

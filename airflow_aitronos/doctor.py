@@ -9,21 +9,26 @@ well, 1 if not. Never prints the API key.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from datetime import UTC
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from io import BytesIO, TextIOWrapper
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_aitronos.client.call import Client
-    from airflow_aitronos.client.reply import Failure, Reply
+    from airflow_aitronos.client.http import Response
+    from airflow_aitronos.client.settings import Settings
+    from airflow_aitronos.exceptions import AitronosError
+
+# Nothing of Airflow is imported up here: it does not start where a secrets backend cannot be loaded.
 
 DEFAULT_CONN_ID = "aitronos_default"
 LARGEST_SKEW = 60.0
@@ -33,14 +38,28 @@ _EXAMPLE = '{"conn_type": "aitronos", "password": "your-api-key"}'
 _TLS_HINT = "If this port speaks TLS, write https:// in Host."
 _EXPORTABLE = re.compile(r"[A-Z0-9_]+")
 _WRONG_TIME = re.compile("expired|not yet")
-_NO_URI = ("'", '"', "[", "\ufeff")
-"""What quotes kept around JSON, lost braces and a byte order mark begin with."""
+_BACKEND = re.compile(r'Current value: "([\w.]+)"')
+_VARIABLE = re.compile(r"\$\{?\w+\}?|\$\(\w+\)|%\w+%|\{\{.*\}\}")
+_ENVIRONMENT, _DATABASE, _NOWHERE = "EnvironmentVariablesBackend", "MetastoreBackend", "nowhere"
+_PLACES = {_ENVIRONMENT: "in the environment", _DATABASE: "in Airflow's database"}
+_PLACEHOLDER = re.compile(r"<.*>|.*\byour[-_ ]?(api[-_ ]?)?key\b.*", re.IGNORECASE)
 
-STEPS = ("connection", "settings", "name", "server", "API version", "clock", "API key")
+STEPS = ("secrets backends", "connection", "settings", "name", "server", "API version", "clock", "API key")
 
 
 class Problem(Exception):
-    """A step that failed; its text says what happened and what to do."""
+    """A step that failed; each argument says what happened and what to do, and is a line of its own."""
+
+
+@dataclass
+class _Fields:
+    """The fields of a connection, valid where they are not given."""
+
+    password: str | None = "some-key"  # noqa: S105  # stands for one
+    host: str | None = "127.0.0.1"
+    port: int | None = None
+    schema: str | None = None
+    extra: str | None = None
 
 
 class Doctor:
@@ -48,25 +67,24 @@ class Doctor:
     Check one connection.
 
     :param conn_id: id of the Airflow connection.
-    :param show: takes each line.
+    :param show: takes the mark, the step and a text for each line.
     """
 
-    def __init__(self, conn_id: str, show: Callable[[str], None]) -> None:
-        from airflow_aitronos.hooks.aitronos import AitronosHook
-
+    def __init__(self, conn_id: str, show: Callable[[str, str, str], None]) -> None:
         self._conn_id = conn_id
         self._show = show
-        self._hook = AitronosHook(conn_id)
-        self._client: Client
-        self._reply: Reply | None = None
+        self._variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+        self._fields = _Fields()
+        self._conn_type: str | None = None
+        self._place = ""
+        self._failures: dict[str, str] = {}
+        self._settings: Settings
+        self._response: Response | None = None
 
     def run(self) -> bool:
         """Take all steps, show a line for each, and return whether all is well."""
-        with _airflows_database():
-            return self._take_steps()
-
-    def _take_steps(self) -> bool:
         checks: tuple[Callable[[], str], ...] = (
+            self._ask_backends,
             self._find_connection,
             self._read_settings,
             self._resolve,
@@ -78,55 +96,112 @@ class Doctor:
         is_well = is_open = True
         for step, check in zip(STEPS, checks, strict=True):
             if not is_open:
-                self._show(f"- {step}: not checked")
+                self._show("-", step, "not checked")
                 continue
             try:
-                self._show(f"✓ {step}: {check()}")
+                lines, mark = (check(),), "✓"
             except Exception as error:
-                is_well = False
+                is_well, mark = False, "✗"
                 # No traceback in any case: its frames could show the key.
-                problem = error if isinstance(error, Problem) else f"{type(error).__name__} broke this check"
-                # Once the server has answered, no cross keeps the key from being tried.
-                is_open = self._reply is not None
-                self._show(f"✗ {step}: {problem}")
+                lines = error.args if isinstance(error, Problem) else (f"{_name(error)} broke this check",)
+                # With a connection from elsewhere, or once the server has answered, the other steps go on.
+                is_open = self._response is not None or (step == STEPS[0] and bool(self._place))
+            for line in lines:
+                self._show(mark, step, self._redacted(line))
         return is_well
 
-    def _find_connection(self) -> str:
-        variable = f"AIRFLOW_CONN_{self._conn_id.upper()}"
-        value, found = os.environ.get(variable), None
+    def _redacted(self, text: str) -> str:
+        key = (self._fields.password or "").strip()
+        return text.replace(key, "***") if len(key) > 4 else text
+
+    def _ask_backends(self) -> str:
+        """Ask in turn, as Airflow does, but do not pass over an exception."""
         try:
-            found = self._hook.get_connection(self._conn_id)
+            from airflow.configuration import ensure_secrets_loaded, get_custom_secret_backend
+
+            backends: list[Any] = list(ensure_secrets_loaded())
+            for_workers = get_custom_secret_backend(worker_mode=True)
         except Exception as error:
-            if value is None:
-                raise Problem(_unknown(self._conn_id, variable, error)) from None
-        # A secrets backend is asked before the environment.
-        is_by_variable = value is not None and not _has_secrets_backend()
-        if found is None or (is_by_variable and _is_no_connection(value or "")):
+            raise Problem(_not_loaded(error)) from None
+        if for_workers is not None and type(for_workers) not in map(type, backends):
+            backends.insert(0, for_workers)
+        for backend in backends:
+            try:
+                if found := backend.get_connection(self._conn_id):
+                    # Decrypted here, where it can be told whose Fernet key differs.
+                    self._fields = _Fields(found.password, found.host, found.port, found.schema, found.extra)
+                    self._conn_type, self._place = found.conn_type, _name(backend)
+                    break
+            except Exception as error:
+                self._failures[_name(backend)] = _name(error)
+        self._place = self._place or _NOWHERE
+        custom = [name for name in map(_name, backends) if name not in _PLACES]
+        if failed := [name for name in custom if name in self._failures]:
+            fix = "Airflow goes on without it. Check its package, its kwargs and its permissions."
+            raise Problem(*(f"{name} raised {self._failures[name]}. {fix}" for name in failed))
+        return ", ".join(custom) or "none beside the environment and Airflow's database"
+
+    def _find_connection(self) -> str:
+        value, failure = os.environ.get(self._variable), self._failures.get(_ENVIRONMENT)
+        # Where a secrets backend has the connection, the variable is not read.
+        is_read = value is not None and self._place in (*_PLACES, _NOWHERE)
+        if is_read and (problem := _problem_of_variable(value or "", failure)):
+            raise Problem(f"the environment variable {self._variable} {problem}")
+        if self._place == _NOWHERE:
+            is_exportable = _EXPORTABLE.fullmatch(self._variable)
+            hint = "" if is_exportable else " (which a shell cannot export: choose another id)"
+            database = self._failures.get(_DATABASE)
             raise Problem(
-                f"the environment variable {variable} is set, but Airflow cannot read it. Write one JSON "
-                f"object without quotes around it, such as {_EXAMPLE}."
+                f"Airflow does not know '{self._conn_id}'. Save it in the connection form, or set "
+                f"{self._variable}{hint}."
+                + (
+                    f" Its database cannot be read ({database}): is it there, and has it the same Fernet key?"
+                    if database
+                    else ""
+                )
             )
-        where = f" in the environment variable {variable}" if is_by_variable else ""
-        return f"'{self._conn_id}' found{where}{_note_on_type(found.conn_type)}"
+        where = _PLACES.get(self._place, f"by {self._place}")
+        return f"'{self._conn_id}' found {where}{_note_on_type(self._conn_type)}"
 
     def _read_settings(self) -> str:
-        with _as_problem():
-            self._client = self._hook.quick_client()
-        settings = self._client.settings
-        warnings = "".join(f" {line}" for line in settings.warnings())
-        return f"valid; the API is {settings.base_url}" + (f".{warnings}" if warnings else "")
+        from airflow.sdk.log import mask_secret
 
-    def _resolve(self) -> str:
+        from airflow_aitronos.client.settings import OPTIONS, SettingsLoader
         from airflow_aitronos.exceptions import AitronosConfigurationError
 
-        url = self._client.settings.base_url
-        try:
-            if self._client.transport.uses_proxy():
-                return f"{url.host} is left to the proxy"
-        except AitronosConfigurationError as error:
-            if "CA bundle" not in str(error):
-                raise Problem(str(error)) from None
-            return "not looked up: see the next step"
+        def load(fields: _Fields) -> str:
+            try:
+                self._settings = SettingsLoader(self._conn_id, fields, mask_secret).load({})
+            except AitronosConfigurationError as error:
+                return _told(error)
+            return ""
+
+        # Each field and key alone, the others valid: a load stops at the first that is not.
+        fields, extra = self._fields, self._fields.extra
+        parts = [_Fields(password=fields.password), _Fields(port=fields.port), _Fields(schema=fields.schema)]
+        with suppress(ValueError, RecursionError, AttributeError):
+            options = json.loads(extra or "{}")
+            unknown = {name: value for name, value in options.items() if name not in OPTIONS}
+            known = ({name: value} for name, value in options.items() if name in OPTIONS)
+            parts += [_Fields(extra=json.dumps(part)) for part in (unknown, *known)]
+            extra = json.dumps({"allow_http": options.get("allow_http")})
+        parts.append(replace(fields, password=_Fields.password, extra=extra))
+        problems = dict.fromkeys(filter(None, map(load, parts)))
+        # What is wrong whatever the fields are is told once, of the whole connection.
+        problems.pop(load(_Fields()), None)
+        if problem := _problem_of_key((fields.password or "").strip()):
+            problems[problem] = None
+        if problems or (whole := load(fields)):
+            raise Problem(*(problems or [whole]))
+        warnings = "".join(f" {line}" for line in self._settings.warnings())
+        return f"valid; the API is {self._settings.base_url}" + (f".{warnings}" if warnings else "")
+
+    def _resolve(self) -> str:
+        from requests.utils import select_proxy
+
+        url = self._settings.base_url
+        if select_proxy(str(url), self._settings.proxies):
+            return f"{url.host} is left to the proxy"
         try:
             found = socket.getaddrinfo(url.host.strip("[]"), url.port, type=socket.SOCK_STREAM)
         except OSError:
@@ -138,64 +213,54 @@ class Doctor:
         return f"{url.host} is {', '.join(sorted({str(address[0]) for *_, address in found}))}"
 
     def _ask(self) -> str:
-        from airflow_aitronos.client.clock import Deadline
-        from airflow_aitronos.client.key_check import validate_key
-        from airflow_aitronos.client.reply import Failure
+        from airflow_aitronos.client.deadline import Deadline, SystemClock
+        from airflow_aitronos.client.http import NO_RESPONSE, Http
+        from airflow_aitronos.client.network_errors import network_error
+        from airflow_aitronos.hooks.aitronos import TEST_TIMEOUT
 
-        client, url = self._client, self._client.settings.base_url
-        deadline = Deadline(client.settings.total_timeout, client.clock)
-        with _as_problem():
-            answer = client.transport.send(validate_key().request, deadline)
-        if isinstance(answer, Failure):
-            raise Problem(f"{url.origin}: {self._told(answer)}")
-        self._reply = answer
+        limit = min(self._settings.total_timeout, TEST_TIMEOUT)
+        read_timeout = min(self._settings.read_timeout, limit)
+        settings = replace(self._settings, total_timeout=limit, read_timeout=read_timeout)
+        http, url, problem = Http(settings), settings.base_url, ""
+        try:
+            deadline = Deadline(limit, SystemClock())
+            self._response = http.send("GET", "/v1/auth/validate", json=None, params=None, deadline=deadline)
+        except NO_RESPONSE as raised:
+            error = network_error(raised, settings, is_late=False)
+            problem = f"{url.origin}: {_told(error)}"
+            if _WRONG_TIME.search(error.cause):
+                problem += " Or this machine's clock is wrong."
+            # Not where nobody took the request: that is no matter of TLS.
+            elif error.maybe_done and url.scheme == "http":
+                problem += f" {_TLS_HINT}"
+        finally:
+            http.close()
+        if self._response is None:
+            raise Problem(problem)
+        status = self._response.status
         if url.scheme == "http":
             # nginx and Go answer so where they speak TLS, others redirect to https://.
-            if answer.status == 400 or 300 <= answer.status < 400:
-                raise Problem(f"{url.origin} answers without TLS, with HTTP {answer.status}. {_TLS_HINT}")
+            if status == 400 or 300 <= status < 400:
+                raise Problem(f"{url.origin} answers without TLS, with HTTP {status}. {_TLS_HINT}")
             return f"{url.origin} answers without TLS"
-        if client.settings.verify is False:
+        if settings.verify is False:
             raise Problem(
                 f"{url.origin} answers over TLS, its certificate NOT checked: verify is false. Set verify in "
                 "Extra to the path of a CA bundle, or leave it out."
             )
         return f"{url.origin} answers over TLS, its certificate accepted"
 
-    def _told(self, failure: Failure) -> str:
-        """Return what a failure says to somebody who waits for this check only."""
-        from airflow_aitronos.exceptions import AitronosNetworkError
-
-        limit = self._client.settings.total_timeout
-        if failure.what.startswith("total_timeout of") and limit < self._hook.settings.total_timeout:
-            return (
-                f"no complete answer within {limit:g} s, which is all that this check waits. Look at the "
-                "server and the network."
-            )
-        hint = ""
-        if _WRONG_TIME.search(failure.what):
-            hint = " Or this machine's clock is wrong."
-        # Not where nobody took the request: that is no matter of TLS.
-        elif failure.error is AitronosNetworkError and failure.maybe_done and not self._speaks_tls():
-            hint = f" {_TLS_HINT}"
-        return f"{failure.what}. {failure.advice}{hint}"
-
-    def _speaks_tls(self) -> bool:
-        return self._client.settings.base_url.scheme == "https"
-
     def _read_version(self) -> str:
-        version = self._header("freddy-api-version")
-        if version is not None:
+        if version := self._header("freddy-api-version"):
             return version
-        status = self._reply.status if self._reply else 0
+        status = self._response.status if self._response else 0
         if status == 429 or status >= 500:  # from whatever stands before the API
             return f"not told with HTTP {status}"
         raise Problem("the server names no API version. Check that Host of the connection is the API.")
 
     def _compare_clocks(self) -> str:
         try:
-            date = parsedate_to_datetime(self._header("Date") or "")
-            # Without a zone, and with "-0000", it means UTC and not this machine's zone.
-            theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+            theirs = parsedate_to_datetime(self._header("Date")).timestamp()
         except (ValueError, OverflowError):
             return "not compared: the server names no time"
         skew = theirs - time.time()
@@ -207,98 +272,72 @@ class Doctor:
         return f"{abs(skew):.0f} s apart from the server's"
 
     def _try_key(self) -> str:
-        is_accepted, text = self._hook.test_connection()
+        from airflow_aitronos.hooks.aitronos import AitronosHook
+
+        hook = AitronosHook(self._conn_id)
+        hook.settings = self._settings
+        is_accepted, text = hook.test_connection()
         if not is_accepted:
             raise Problem(text)
         return text
 
-    def _header(self, name: str) -> str | None:
-        from airflow_aitronos.client.safe_text import optional_text
+    def _header(self, name: str) -> str:
+        from airflow_aitronos.client.sanitize import safe_text
 
-        return optional_text(self._reply.headers.get(name), limit=100) if self._reply else None
-
-
-@contextmanager
-def _airflows_database() -> Iterator[None]:
-    """
-    Let Airflow look for connections as its own commands do.
-
-    Else it asks only the environment and secrets backends, and not the database that the connection form
-    writes to.
-    """
-    import airflow.secrets
-
-    variable = "_AIRFLOW_PROCESS_CONTEXT"
-    before = os.environ.get(variable)
-    os.environ[variable] = "server"
-    # Airflow 3.1 does not know the variable and looks at this list, which later versions keep elsewhere.
-    places = vars(airflow.secrets).get("DEFAULT_SECRETS_SEARCH_PATH_WORKERS", [])
-    places_before = list(places)
-    places[:] = airflow.secrets.DEFAULT_SECRETS_SEARCH_PATH
-    try:
-        yield
-    finally:
-        places[:] = places_before
-        os.environ.pop(variable)
-        if before is not None:
-            os.environ[variable] = before
+        return safe_text(self._response.headers.get(name, "") if self._response else "", limit=100).strip()
 
 
-def _has_secrets_backend() -> bool:
-    from airflow.configuration import conf
-
-    options = (("secrets", "backend"), ("workers", "secrets_backend"))
-    return any(conf.get(section, option, fallback="") for section, option in options)
+def _name(one: object) -> str:
+    return type(one).__name__
 
 
-def _is_no_connection(value: str) -> bool:
-    """
-    Return whether Airflow reads a variable as a URI that nobody meant to write.
+def _told(error: AitronosError) -> str:
+    """Return cause and fix, without what an error of a task says after them."""
+    return f"{error.cause} {error.fix}"
 
-    :param value: of the variable.
-    """
+
+def _not_loaded(error: Exception) -> str:
+    """Return what to do about a secrets backend that Airflow cannot load."""
+    named = _BACKEND.search(str(error))
+    frames = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    maker = next((code.co_qualname for code in frames if code.co_name == "__init__"), "a secrets backend")
+    which = named[1] if named else maker.removesuffix(".__init__")
+    missing = error.__context__.name if isinstance(error.__context__, ImportError) else None
+    reason = f"no module {missing}" if missing else _name(error)
+    return f"{which} cannot be loaded ({reason}). Install its package, or correct its name and its kwargs."
+
+
+def _problem_of_variable(value: str, failure: str | None) -> str:
+    """Return what is wrong with a variable that Airflow reads not at all, or as a URI that nobody meant."""
     text = value.strip()
-    if text.startswith(_NO_URI):
-        return True
-    return not text.startswith(("{", "//")) and "://" not in text
+    if text.startswith("{"):
+        try:
+            json.loads(value)
+        except json.JSONDecodeError as error:
+            return f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}."
+    elif text.startswith(("'", '"')):
+        return "has quotes around its JSON, as docker --env-file keeps them. Leave them out."
+    elif text.startswith(("[", "\ufeff")) or not (text.startswith("//") or "://" in text):
+        failure = "not a connection"
+    return f"cannot be read ({failure}). Write one JSON object, such as {_EXAMPLE}." if failure else ""
 
 
-def _unknown(conn_id: str, variable: str, error: Exception) -> str:
-    """
-    Return what to do about a connection that Airflow does not find.
-
-    :param conn_id: its id.
-    :param variable: that could hold it.
-    :param error: what Airflow raised.
-    """
-    name = type(error).__name__
-    # Both are its way to say that there is none; Airflow 3.1 then misses a supervisor to ask.
-    kind = "" if name in ("AirflowNotFoundException", "ImportError") else f" ({name})"
-    hint = "" if _EXPORTABLE.fullmatch(variable) else " (which a shell cannot export: choose another id)"
-    return (
-        f"Airflow does not know '{conn_id}'{kind}. Save it in the connection form, set {variable}{hint}, or "
-        "see whether your secrets backend or Airflow's database cannot be reached or has another Fernet key."
-    )
+def _problem_of_key(key: str) -> str:
+    """Return what is wrong with a password that could be sent, but is no key."""
+    if len(key) > 1 and key[0] == key[-1] and key[0] in "'\"`":
+        return "Password is in quotes. Leave them out."
+    if _VARIABLE.fullmatch(key):
+        return "Password is the name of a variable that nothing has replaced. Write the API key itself."
+    return "Password is a placeholder. Write your API key." if _PLACEHOLDER.fullmatch(key) else ""
 
 
 def _note_on_type(conn_type: str | None) -> str:
-    from airflow_aitronos.client.safe_text import safe_text
+    from airflow_aitronos.client.sanitize import safe_text
 
     if conn_type == "aitronos":
         return ""
     shown = safe_text(conn_type or "", limit=40)
     return f"; its type is '{shown}'. Make it 'aitronos', for the connection form and the Test button"
-
-
-@contextmanager
-def _as_problem() -> Iterator[None]:
-    """Show a connection that cannot be used as a problem of the step."""
-    from airflow_aitronos.exceptions import AitronosConfigurationError
-
-    try:
-        yield
-    except AitronosConfigurationError as error:
-        raise Problem(str(error)) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -313,21 +352,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("conn_id", nargs="?", default=DEFAULT_CONN_ID, help=f"default {DEFAULT_CONN_ID}")
     conn_id = parser.parse_args(arguments).conn_id
-    out = sys.stdout
+    out, marks = sys.stdout, {}
+    try:
+        "✓✗".encode(getattr(out, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        marks = {"✓": "ok", "✗": "FAILED"}
     if isinstance(out, TextIOWrapper):
-        out.reconfigure(errors="replace")  # a terminal without ticks still gets the texts
+        out.reconfigure(errors="replace")
+
+    def show(mark: str, step: str, text: str) -> None:
+        # Whoever reads the first lines only, as `head` does, misses nothing by the others.
+        with suppress(BrokenPipeError):
+            print(f"{marks.get(mark, mark)} {step}: {text}", file=out, flush=True)
+
     # What Airflow logs would stand between the lines of the report, and may hold the connection as it was
     # written. All that matters of it is in the report.
     logged = TextIOWrapper(BytesIO(), encoding="utf-8")
     with redirect_stdout(logged), redirect_stderr(logged):
-        is_well = Doctor(conn_id, lambda line: _write(line, out)).run()
+        is_well = Doctor(conn_id, show).run()
     return 0 if is_well else 1
-
-
-def _write(line: str, out: TextIO) -> None:
-    # Whoever reads the first lines only, as `head` does, misses nothing by the others.
-    with suppress(BrokenPipeError):
-        print(line, file=out, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
 """
-The one tree of errors that everything in this package raises.
+The errors of this package, all below :class:`AitronosError`.
 
-Every error is an :class:`AitronosError`. The ones that trying again cannot help are Airflow's
-``AirflowFailException`` too, so that the task fails at once whatever its ``retries`` say; all others leave
-the decision to the task's ``retries``.
-
-No error holds the API key, a request, a response or a header.
+A *permanent* error is an ``AirflowFailException`` too, so the task fails at once whatever its ``retries``
+are. A *retryable* error leaves the decision to the task's ``retries``. No error holds the API key, a request,
+a response or a header.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from airflow_aitronos._compat import AirflowException, AirflowFailException
 
@@ -19,37 +17,33 @@ class AitronosError(AirflowException):
     """
     Base of every error of this package.
 
-    :param message: one line for the person who reads the task log: what happened, to what, through which
-        connection, whether trying again can help, and what to do.
-    :param status_code: HTTP status of the reply; None where there was none.
-    :param code: ``error.code`` of the reply's error envelope, such as ``INVALID_API_KEY``.
+    :param cause: what happened, as one sentence.
+    :param fix: what to do about it, as whole sentences.
+    :param about: what the text says in brackets after both; a call completes it with the connection, the
+        attempts and the trace id.
+    :param status_code: HTTP status of the response; None if there was none.
+    :param code: ``error.code`` of the error envelope, such as ``INVALID_API_KEY`` ("Errors" page).
     :param error_type: ``error.type`` of the envelope, such as ``authentication_error``.
     :param system_message: ``error.system_message`` of the envelope, the vendor's text for logs.
     :param details: ``error.details`` of the envelope, shortened and JSON-safe.
-    :param trace_id: ``error.trace_id`` of the envelope, else the reply's ``x-request-id``: what to tell
-        the vendor's support.
-    :param request_id: the ``x-request-id`` header of the reply.
+    :param trace_id: ``error.trace_id`` of the envelope, else the ``x-request-id`` header: what to tell the
+        vendor's support.
+    :param request_id: the ``x-request-id`` header of the response.
     :param retry_after: seconds that the server asked to wait before the next request.
-    :param attempts: number of attempts that the call used; 0 means that nothing was sent.
-    :param maybe_done: whether the call may have taken effect all the same.
+    :param attempts: attempts in which the call sent a request; 0 if nothing was sent.
+    :param maybe_done: whether the call may have changed something all the same.
     :param assistant_id: the assistant that the call was about.
-    :param workflow_id: the workflow that the call was about, or that the answer spoke of.
-
-    An operator adds ``conn_id``, and which task it ran in: ``dag_id``, ``task_id``, ``run_id``, ``map_index``
-    and ``try_number``; None for a hook that is used without one.
+    :param workflow_id: the workflow that the call was about, or that the response named.
+    :param may_pass_now: internal: whether the same request may succeed if it is repeated right away.
+    :param has_envelope: internal: whether the response was the API's own error envelope.
     """
-
-    conn_id: str | None = None
-    dag_id: str | None = None
-    task_id: str | None = None
-    run_id: str | None = None
-    map_index: int | None = None
-    try_number: int | None = None
 
     def __init__(
         self,
-        message: str = "",
+        cause: str = "",
         *,
+        fix: str = "",
+        about: str = "",
         status_code: int | None = None,
         code: str | None = None,
         error_type: str | None = None,
@@ -62,11 +56,15 @@ class AitronosError(AirflowException):
         maybe_done: bool = False,
         assistant_id: str | None = None,
         workflow_id: str | None = None,
+        may_pass_now: bool = False,
+        has_envelope: bool = False,
     ) -> None:
-        # The text goes into args, where Airflow's redaction of exceptions looks for secrets; all else are
-        # plain attributes, so that the default pickling of exceptions (args and __dict__) carries them.
-        super().__init__(message)
-        # Airflow gives its exceptions a class attribute of this name, the status of its own API's reply.
+        # The text stands in args, where Airflow's redaction of exceptions looks for secrets. All else is
+        # plain data, so that the default pickling of exceptions (args and __dict__) carries it.
+        super().__init__(cause)
+        self.cause = cause
+        self.fix = fix
+        # Airflow's exceptions have a class attribute of this name: the status of its own API's response.
         self.status_code: int | None = status_code  # type: ignore[assignment]  # see the line above
         self.code = code
         self.error_type = error_type
@@ -79,96 +77,113 @@ class AitronosError(AirflowException):
         self.maybe_done = maybe_done
         self.assistant_id = assistant_id
         self.workflow_id = workflow_id
+        self.may_pass_now = may_pass_now
+        self.has_envelope = has_envelope
+        if fix or about:
+            self.tell(about)
+
+    def tell(self, about: str) -> None:
+        """
+        Make the error's text: cause, fix, whether a retry can help, and one suffix in brackets.
+
+        :param about: the suffix, empty for none.
+        """
+        retry = "Not retryable." if self.outcome == "permanent" else "Retryable."
+        suffix = f"{retry} ({about})" if about else ""
+        self.args = (" ".join(filter(None, [self.cause, self.fix, suffix])),)
 
     @property
-    def outcome(self) -> str:
-        """Return ``stop`` if trying again cannot help, else ``later``."""
-        return "stop" if isinstance(self, AirflowFailException) else "later"
+    def outcome(self) -> Literal["permanent", "retryable"]:
+        """Return ``permanent`` if a retry cannot help, else ``retryable``."""
+        return "permanent" if isinstance(self, AirflowFailException) else "retryable"
 
 
-# --- stop: trying again cannot help, the task fails at once -------------------------------------------
+# --- permanent: the task fails at once ---
 
 
 class AitronosConfigurationError(AitronosError, AirflowFailException):
-    """Raise when the connection, its Extra or an argument has a value that cannot be used."""
+    """Raise when the connection, its Extra, an option or a proxy cannot be used."""
 
 
 class AitronosInputError(AitronosError, AirflowFailException, ValueError):
-    """Raise when an id, a path or a body cannot be sent; nothing was sent."""
+    """Raise when an id or an argument cannot be sent."""
 
 
 class AitronosAuthenticationError(AitronosError, AirflowFailException):
-    """Raise when the API answers 401: it does not know the key."""
+    """Raise on 401: the API does not accept the key."""
 
 
 class AitronosPermissionError(AitronosError, AirflowFailException):
-    """Raise when the API answers 403: the key may not do this."""
+    """Raise on 403: the key may not do this, or a firewall in front refused the request."""
 
 
 class AitronosNotFoundError(AitronosError, AirflowFailException):
-    """Raise when the API answers 404."""
+    """Raise on 404."""
 
 
 class AitronosRequestError(AitronosError, AirflowFailException):
-    """Raise when the API answers another 4xx that the same request will always get."""
+    """Raise on any other 4xx that the same request will always get."""
 
 
 class AitronosRedirectError(AitronosError, AirflowFailException):
-    """Raise when the answer is a redirect, which is never followed: it would carry the key elsewhere."""
+    """Raise on a redirect, which is never followed: it would carry the key to another host."""
 
 
 class AitronosWrongResourceError(AitronosError, AirflowFailException):
-    """Raise when the answer speaks of another assistant than the one that was asked for."""
+    """Raise when the response is about another assistant or workflow than the one asked for."""
 
 
 class AitronosWorkflowMismatchError(AitronosError, AirflowFailException):
     """
-    Raise when another workflow is linked than the one that was expected.
+    Raise when another workflow is linked, or was detached, than the expected one.
 
-    ``workflow_id`` is the one that is linked, or that was taken off.
+    ``workflow_id`` is the workflow that is linked, or that was detached.
 
     :param expected_workflow_id: the workflow that was expected.
     """
 
-    def __init__(self, message: str = "", *, expected_workflow_id: str | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, cause: str = "", *, expected_workflow_id: str | None = None, **facts: Any) -> None:
+        super().__init__(cause, **facts)
         self.expected_workflow_id = expected_workflow_id
 
 
 class AitronosNotAttachedError(AitronosError, AirflowFailException):
-    """Raise when no workflow is linked, and that was asked to be a failure."""
+    """Raise when no workflow is linked and ``if_not_attached`` is ``"fail"``."""
 
 
 class AitronosUnsafeToRepeatError(AitronosError, AirflowFailException):
-    """Raise when it is unknown whether the call was carried out, and sending it again may do harm."""
+    """Raise when it is unknown whether a call was carried out that must not be repeated."""
 
 
-# --- later: trying again may help, the task's retries are used ----------------------------------------
+# --- retryable: the task's retries are used ---
 
 
 class AitronosOutcomeUnknownError(AitronosError):
-    """Raise when it is unknown whether the call was carried out, and sending it again does no harm."""
+    """Raise when it is unknown whether a call was carried out that may be repeated."""
 
 
 class AitronosConflictError(AitronosError):
-    """Raise when the API answers 409."""
+    """Raise on 409."""
 
 
 class AitronosRateLimitError(AitronosError):
-    """Raise when the API answers 429 until attempts, patience or time run out."""
+    """Raise on 429, when attempts or time run out or the server asks to wait for too long."""
 
 
 class AitronosServerError(AitronosError):
-    """Raise when the API answers 5xx until attempts or time run out."""
+    """Raise on 5xx, when attempts or time run out."""
 
 
 class AitronosNetworkError(AitronosError):
-    """Raise on faults of the network, of TLS, on timeouts, and when ``total_timeout`` is used up."""
+    """Raise on network and TLS errors, timeouts, 408 and 425, and when ``total_timeout`` is used up."""
+
+    never_arrived = False
+    """Internal: whether no connection was made, so that another call would fail in the same way."""
 
 
 class AitronosResponseError(AitronosError):
-    """Raise when an answer makes no sense."""
+    """Raise on a response that makes no sense."""
 
 
 class AitronosCancelledError(AitronosError):
-    """Raise when the task was told to stop."""
+    """Raise when the task was cancelled."""

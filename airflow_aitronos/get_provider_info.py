@@ -24,8 +24,9 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _modules("hooks.aitronos"),
-        "operators": _modules("operators.assistants", "operators.workflows"),
+        "operators": _modules("operators.assistants", "operators.fleet", "operators.workflows"),
         "sensors": _modules("sensors.assistants"),
+        "triggers": _modules("triggers.assistants"),
         "connection-types": [
             {
                 "connection-type": "aitronos",

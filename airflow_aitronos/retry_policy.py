@@ -1,11 +1,11 @@
-"""Hand a wait that the server asked for back to Airflow, which then needs no worker for it (Airflow 3.3+)."""
+"""When Airflow comes back to a task that the server asked to wait; no worker waits (Airflow 3.3+)."""
 
 from __future__ import annotations
 
 import math
 import random
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeGuard
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -13,7 +13,7 @@ except ImportError as error:
     raise ImportError("AitronosRetryPolicy needs Airflow 3.3 or newer.") from error
 
 from airflow_aitronos._compat import AirflowFailException
-from airflow_aitronos.exceptions import AitronosError
+from airflow_aitronos.exceptions import AitronosCancelledError, AitronosError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,82 +21,78 @@ if TYPE_CHECKING:
 LONGEST_DELAY = 86_400.0
 """Seconds. Airflow caps no delay of a policy's own, not even by ``max_retry_delay``."""
 
-_JITTER = 0.1
+MAX_RESCHEDULES = 1_440
+"""Times at most that one try of a task comes back: once a minute for a day."""
+
+_RESCHEDULE: Any = getattr(RetryDecision, "reschedule", None)
+# Airflow 3.4+. Read in the source of 3.4.0b2: the task goes to up_for_reschedule, which changes neither its
+# try number nor max_tries nor its task state (so the record in operators/try_state.py still counts), and runs
+# no callback. Past a bound Airflow would retry after the task's own retry_delay, which may be too early, so
+# the bounds are checked here as well. Both are counted for one try, pokes of a sensor included.
 
 
 class AitronosRetryPolicy(RetryPolicy):
     """
-    Let Airflow try a task again no earlier than the server asked for.
+    Bring a task back no earlier than the server asked for.
 
-    An error of this package with a ``retry_after``, for which trying again may help, is tried again after
-    that time or after the task's own delay, whichever is longer, plus up to 10 % so that tasks that failed
-    together do not come back together; never later than after 24 hours. Everything else keeps the task's own
-    settings, and so does a task with exponential backoff whose own delay is surely the longer one. The task's
-    ``retries`` stay the limit.
+    A retryable error of this package with a ``retry_after`` brings the task back after that time, plus up to
+    10 % so that tasks that failed together do not come back together, and after 24 hours at the latest. For
+    any other error the task's own settings count.
 
-    The operators of this package set it by default. Give another ``retry_policy`` to replace it.
+    On Airflow 3.4 and later this uses no retry and calls no callback, for 24 hours and 1,440 times at most
+    within one try. After that, on Airflow 3.3, and for a task that was cancelled, it is a retry, and the
+    task's ``retries`` are the limit.
+
+    The operators of this package set it by default; give another ``retry_policy`` to replace it.
+
+    :param reschedule: False to use a retry on Airflow 3.4 and later, too.
     """
+
+    def __init__(self, *, reschedule: bool = True) -> None:
+        self.reschedules = reschedule and _RESCHEDULE is not None
 
     def evaluate(
         self,
         exception: BaseException,
-        try_number: int,
+        try_number: int,  # noqa: ARG002  # Airflow's signature
         max_tries: int,  # noqa: ARG002  # Airflow's signature
         context: Context | None = None,
     ) -> RetryDecision:
         """
-        Decide when to try again.
+        Decide when to come back.
 
-        :param exception: that ended the task's try.
+        :param exception: that the task's try raised.
         :param try_number: of that try, from 1.
         :param max_tries: most tries that the task may have.
-        :param context: of the task instance; without it the task's own delay counts as none.
-        :return: a retry with a delay, or Airflow's own decision.
+        :param context: of the task instance.
+        :return: a reschedule or a retry with a delay, or Airflow's own decision.
         """
         if not isinstance(exception, AitronosError) or isinstance(exception, AirflowFailException):
             return RetryDecision.default()
-        task = context.get("task") if context else None
-        own, spread = _own_delay(task, try_number) if task is not None else (0.0, 1.0)
-        if not _is_wait(exception.retry_after) or own >= LONGEST_DELAY:
+        asked = exception.retry_after
+        if not isinstance(asked, int | float) or math.isnan(asked) or asked < 0:
             return RetryDecision.default()
-        if spread > 1 and exception.retry_after <= own:
-            return RetryDecision.default()
-        wait = max(exception.retry_after, own)
-        delay = min(wait * random.uniform(1, 1 + _JITTER), LONGEST_DELAY)  # noqa: S311  # no secret
-        # As the task would wait by itself: the server's wish must not bring it back earlier.
-        delay = max(delay, min(own * random.uniform(1, spread), LONGEST_DELAY))  # noqa: S311  # no secret
-        reason = f"The server asks to wait for {exception.retry_after:g} s: next try in {delay:.0f} s."
-        return RetryDecision.retry(delay=timedelta(seconds=delay), reason=reason)
+        delay = min(asked * random.uniform(1, 1.1), LONGEST_DELAY)  # noqa: S311  # no secret
+        reason = f"The server asks to wait {asked:g} s: next try in {delay:.0f} s."
+        is_cancelled = isinstance(exception, AitronosCancelledError)
+        if not self.reschedules or not asked or is_cancelled or not _is_within_bounds(context, delay):
+            return RetryDecision.retry(delay=timedelta(seconds=delay), reason=reason)
+        # Airflow logs the reason, once.
+        decision: RetryDecision = _RESCHEDULE(
+            delay=timedelta(seconds=delay),
+            max_reschedules=MAX_RESCHEDULES,
+            reschedule_timeout=timedelta(seconds=LONGEST_DELAY),
+            reason=f"The server asks to wait {asked:g} s: the task comes back in {delay:.0f} s. This uses no "
+            "retry and is no failure, so no callback runs.",
+        )
+        return decision
 
 
-def _is_wait(retry_after: object) -> TypeGuard[float]:
-    """
-    Return whether a wait can be reckoned with: an error of the user's own may carry anything.
-
-    :param retry_after: of an error.
-    """
-    return isinstance(retry_after, int | float) and not math.isnan(retry_after)
-
-
-def _own_delay(task: Any, try_number: int) -> tuple[float, float]:
-    """
-    Return the shortest delay that the task itself wants, in seconds, and how many times as long it may be.
-
-    Airflow draws the delay of exponential backoff from between it and the double.
-
-    :param task: that failed.
-    :param try_number: of the try that failed, from 1.
-    """
-    delay: float = task.retry_delay.total_seconds()
-    # A factor; True from older DAGs counts as 2, as in Airflow.
-    factor = 2.0 if task.retry_exponential_backoff is True else float(task.retry_exponential_backoff or 1)
-    if factor <= 0 or factor == 1:
-        return delay, 1.0
-    try:
-        delay = max(math.ceil(delay * factor ** (try_number - 1)), 1.0)
-    except OverflowError:
-        delay = math.inf
-    if task.max_retry_delay is None:
-        return delay, 2.0
-    longest: float = task.max_retry_delay.total_seconds()
-    return (longest, 1.0) if delay >= longest else (delay, min(2.0, longest / delay))
+def _is_within_bounds(context: Context | None, delay: float) -> bool:
+    """Return whether the task may come back once more within the same try."""
+    ti: Any = context.get("ti") if context else None
+    if context is None or ti is None:
+        return True  # Airflow checks the bounds, too
+    first = ti.get_first_reschedule_date(context)
+    elapsed = (datetime.now(UTC) - first).total_seconds() if first else 0.0
+    return context.get("task_reschedule_count", 0) < MAX_RESCHEDULES and elapsed + delay <= LONGEST_DELAY

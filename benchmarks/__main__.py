@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import calls, imports
+from benchmarks import calls, fleet, imports
 from benchmarks.figure import figure
 
-SUITES = {"imports": imports.run, "calls": calls.run}
+SUITES = {"imports": imports.run, "calls": calls.run, "fleet": fleet.run}
 """By name, a function that measures in an empty folder and returns a ``Result``."""
 
 

@@ -6,6 +6,8 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.result import REPOSITORY, Bar, Result, Verdict, clean_environment, median_ratio
@@ -24,17 +26,9 @@ def run(home: Path) -> Result:
 
     :param home: an empty folder.
     """
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.server"],
-        cwd=REPOSITORY,
-        stdin=subprocess.PIPE,  # the server ends when this is closed, which leaving the block does
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdout is not None
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+    with serving() as url:
         command = [sys.executable, "-m", "benchmarks.contenders", url, str(ROUNDS), str(CALLS)]
-        environment = clean_environment(home, **_connections(url))
+        environment = clean_environment(home, **connections(url))
         printed = subprocess.check_output(
             command, cwd=REPOSITORY, env=environment, text=True, timeout=LONGEST_RUN
         )
@@ -50,7 +44,26 @@ def run(home: Path) -> Result:
     )
 
 
-def _connections(url: str) -> dict[str, str]:
+@contextmanager
+def serving() -> Iterator[str]:
+    """Run the server in a process of its own inside a block, and give its URL."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.server"],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,  # the server ends when this is closed, which leaving the block does
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+
+
+def connections(url: str) -> dict[str, str]:
+    """
+    Return the environment of a process that calls the server.
+
+    :param url: of the server.
+    """
     key = "benchmark-key-0123456789"
     http = {"conn_type": "http", "host": url, "extra": {"X-API-Key": key, "timeout": TIMEOUT}}
     return {

@@ -8,19 +8,19 @@ standard input does.
 from __future__ import annotations
 
 import asyncio
-import json
+import re
 import sys
 
 ASSISTANT_ID, WORKFLOW_ID = "asst_abc123def456", "flow_abc123def456"
 PATH = f"/v1/assistants/{ASSISTANT_ID}/workflow"
 
-_BODY = json.dumps({"assistant_id": ASSISTANT_ID, "workflow_id": WORKFLOW_ID, "message": "Detached"}).encode()
-_RESPONSE = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-    b"x-request-id: req_abc123xyz\r\n\r\n%s" % (len(_BODY), _BODY)
+_BODY = '{"assistant_id": "%s", "workflow_id": "%s", "message": "Detached"}'
+_HEAD = (
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+    "x-request-id: req_abc123xyz\r\n\r\n%s"
 )
 _REFUSAL = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-_REQUEST_LINE = f"DELETE {PATH} HTTP/1.1\r\n".encode()
+_REQUEST_LINE = re.compile(rb"DELETE /v1/assistants/([a-z0-9_]+)/workflow HTTP/1\.1\r\n")
 
 
 class KeepAlive(asyncio.Protocol):
@@ -35,9 +35,15 @@ class KeepAlive(asyncio.Protocol):
         """Answer a request once it is complete, and refuse any but the one that is to be measured."""
         self._received += data
         if self._received.endswith(b"\r\n\r\n"):
-            is_expected = self._received.startswith(_REQUEST_LINE) and b"x-api-key:" in self._received.lower()
+            found = _REQUEST_LINE.match(self._received)
+            has_key = b"x-api-key:" in self._received.lower()
             self._received = b""
-            self._transport.write(_RESPONSE if is_expected else _REFUSAL)
+            self._transport.write(_detached(found[1].decode()) if found and has_key else _REFUSAL)
+
+
+def _detached(assistant_id: str) -> bytes:
+    body = _BODY % (assistant_id, WORKFLOW_ID)
+    return (_HEAD % (len(body), body)).encode()
 
 
 async def main() -> None:

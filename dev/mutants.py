@@ -1,245 +1,315 @@
 """
-Break each guard of the package in turn, and expect a test to go red.
+Break one behaviour of the package after the other, and expect a test to go red for each.
 
-Works on a copy of the repository in ``.airflow-mutants``, which is removed at the end. A mutant whose old
-text does not occur exactly once is an error: the table below has to follow the code. Ends with exit code 1
-when a mutant survives.
+A mutant is a function that patches the package in the running tests, so that it survives a refactoring: this
+module is its own pytest plugin. Ends with exit code 1 if a mutant survives, or the tests are red without one.
 
-Usage: python dev/mutants.py [text that guard or file must contain]
+Usage: python dev/mutants.py [text that the behaviour contains]
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-import re
-import shutil
+import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from queue import Queue
+from types import SimpleNamespace
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-WORK = REPOSITORY / ".airflow-mutants"
-COPIED = ("airflow_aitronos", "tests", "example_dags", "dev", "pyproject.toml", "README.md", "Makefile")
-WORKERS = 2
+VARIABLE = "AITRONOS_MUTANT"
 LIMIT = 300
 """Seconds for the tests of one mutant; one that hangs is killed, too."""
 
-GUARDS = "tests/wire/test_transport_guards.py"
-CONNECTING = "tests/wire/test_connecting.py"
 CASES = "tests/wire/test_wire_cases.py"
-GUARDED = "tests/wire/test_guarded_detach.py"
+TRANSPORT = "tests/wire/test_transport_guards.py"
+CONNECTING = "tests/wire/test_connecting.py"
+DETACH = "tests/wire/test_guarded_detach.py"
+CONNECTIONS = "tests/unit/test_connection_cases.py"
+INPUT = "tests/unit/test_input_cases.py"
+ARGUMENTS = "tests/unit/test_arguments.py"
+STATE = "tests/unit/test_try_state.py"
+DEADLINE = "tests/unit/test_deadline.py"
+SANITIZE = "tests/unit/test_sanitize.py"
+NETWORK = "tests/unit/test_network_errors.py"
 POLICY = "tests/unit/test_retry_policy.py"
-RUNS = "tests/task_runs/test_guard.py"
-MEMORY = "tests/task_runs/test_memory.py"
-CALLS = "tests/wire/test_workflow_calls.py"
-OPERATORS = "tests/task_runs/test_workflow_operators.py"
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """
-    One way to break a guard.
-
-    :param guard: what is broken.
-    :param file: below ``airflow_aitronos``.
-    :param old: text that occurs once in the file.
-    :param new: what stands there instead.
-    :param tests: what has to notice, for pytest.
-    """
-
-    guard: str
-    file: str
-    old: str
-    new: str
-    tests: str
+MUTANTS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {}
+"""For each behaviour what breaks it, and the files of tests that have to go red, each of them."""
 
 
-def client(guard: str, module: str, old: str, new: str, tests: str) -> Mutant:
-    """
-    Return a mutant of a module in ``client/``.
+def breaks(behaviour: str, *tests: str) -> Callable[[Callable[[], None]], None]:
+    """Add a function that patches the package to the mutants."""
 
-    :param guard: what is broken.
-    :param module: name of the module.
-    :param old: text that occurs once in it.
-    :param new: what stands there instead.
-    :param tests: what has to notice, for pytest.
-    """
-    return Mutant(guard, f"client/{module}.py", old, new, tests)
+    def add(patch: Callable[[], None]) -> None:
+        MUTANTS[behaviour] = (patch, tests)
+
+    return add
 
 
-MUTANTS = [
-    client("redirects", "transport", "        return None\n", "        return super().get_redirect_target(resp)\n", GUARDS),
-    client("redirects", "envelope", "if 300 <= status < 400:", "if 300 <= status < 302:", CASES),
-    client(".netrc", "transport", "auth=self._settings.auth,", "auth=requests.utils.get_netrc_auth(expected),", GUARDS),
-    client(".netrc", "transport", "        session.auth = self._settings.auth\n", "", GUARDS),
-    client("origin of the key", "auth", "!= self._origin:", '== "":', f"{GUARDS} tests/unit/test_auth.py"),
-    client("origin of the key", "auth", "_origin_of(request.url or \"\") != self._origin", "not (request.url or \"\").startswith(self._origin)", GUARDS),
-    client("predicate", "retry", "isinstance(outcome, Failure) and outcome.transient", "isinstance(outcome, Failure)", CASES),
-    client("predicate", "envelope", "*range(520, 525)", "501, 505, *range(520, 525)", CASES),
-    client("size cap", "body", "if len(body) > BODY_LIMIT:", "if False:", GUARDS),
-    client("size cap", "exchange", "if self._bytes_left < 0:", "if False:", CASES),
-    client("deadline", "clock", "return self._end - self._clock.monotonic()", "return 60.0", CASES),
-    client("deadline", "adapter", "            self._socket.settimeout(exchange.timeout(self._read_timeout))\n", "", CASES),
-    client("deadline", "retry", "if state.upcoming_sleep >= left:", "if False:", CASES),
-    client("deadline", "adapter", "self.timeout = exchange.timeout(longest)", "self.timeout = timeout or 30", CONNECTING),
-    client("deadline", "adapter", "            self.sock.settimeout(exchange.timeout(self.timeout or math.inf))\n", "            pass\n", CASES),
-    client("headers", "adapter", "if self._reader.has_ended and needs_body(self.status):", "if False:", CASES),
-    client("headers", "adapter", '        self.msg.set_payload("")\n', "        pass\n", CASES),
-    client("headers", "adapter", "            del self.msg[name]\n", "            pass\n", CASES),
-    client("id check", "ids", "_ID.fullmatch(stripped)", "_ID.match(stripped)", "tests/unit/test_ids.py tests/unit/test_input_cases.py"),
-    client("id check", "ids", " or stripped.lower() in _WORDS_FOR_NOTHING:", ":", "tests/unit/test_input_cases.py"),
-    client("last look", "transport", "== _without_query(on_the_wire) == expected", "!= None", GUARDS),
-    client("last look", "transport", "_without_query(prepared.url or \"\") == _without_query(on_the_wire) == expected", "_without_query(prepared.url or \"\") == expected", GUARDS),
-    client("masking", "settings", "        self._mask_secret(self._key)\n", "        self._mask_secret(self._connection.password or \"\")\n", "tests/unit"),
-    client("masking", "settings", '(self._connection.password or "").strip()', 'self._connection.password or ""', "tests/unit"),
-    client("masking", "safe_text", 'mask.beginnings(mask(_ANSI.sub("", text)))', '_ANSI.sub("", mask.beginnings(mask(text)))', "tests/unit/test_safe_text.py"),
-    client("masking", "safe_text", "mask.beginnings(mask(_ANSI.sub(\"\", text)))", "mask(_ANSI.sub(\"\", text))", CASES),
-    client("masking", "safe_text", "return masked if mask(whole) == whole else _masked(whole, mask)", "return masked", "tests/unit/test_safe_text.py"),
-    client("masking", "mask", "        if text in self._known:\n            return text\n        for secret in self._secrets:\n            text = secret.masked", "        for secret in self._secrets:\n            text = secret.masked", "tests/unit/test_connection_cases.py -k a_key_that"),
-    client("masking", "mask", " - {secret.value for secret in self._secrets}", "", "tests/unit/test_connection_cases.py -k a_key_that"),
-    Mutant("masking", "operators/_audit.py", "shown_id(value) if name in _SUBJECT else ", "", "tests/unit/test_input_cases.py"),
-    client("cut replies", "reply", " or status == 404\n", "\n", CASES),
-    client("cut replies", "reply", "    return status == 404\n", "    return False\n", CASES),
-    client("cut replies", "body", "if unpacker and has_begun and not unpacker.eof:", "if False:", CASES),
-    client("no attempts below", "transport", 'session.mount("http://", DeadlineAdapter())', 'session.mount("http://", DeadlineAdapter(max_retries=1))', CASES),
-    client("no attempts below", "transport", 'session.mount("https://", DeadlineAdapter())', 'session.mount("https://", DeadlineAdapter(max_retries=1))', CASES),
-    client("masking", "mask", "            text = text.replace(form, \"***\")\n", "            pass\n", CASES),
-    client("envelope on 200", "envelope", "(body.get(\"success\", True) is not True or envelope)", "False", CASES),
-    client("envelope on 200", "envelope", "status = _sane_status(envelope.get(\"status\"))", "status = None", CASES),
-    client("ambiguous flag", "call", "self._ambiguous = self._ambiguous or outcome.maybe_done", "pass", CASES),
-    client("ambiguous flag", "call", "self._ambiguous = self._ambiguous or outcome.maybe_done", "self._ambiguous = True", CASES),
-    client("ambiguous flag", "envelope", "status >= 500 or status == 408", "False", CASES),
-    client("what was sent", "exchange", "        self.is_sent = False\n", "        self.is_sent = True\n", CASES),
-    client("what was sent", "exchange", "self._has_begun = self.is_sent = True", "self._has_begun = True", CASES),
-    client("cancel flag", "call", "        if self._client.is_cancelled():\n            return told_to_stop(\"nothing more was sent\")\n        self._attempts", "        self._attempts", GUARDS),
-    client("cancel flag", "retry", "while not is_cancelled() and (left", "while (left", "tests/unit/test_retry.py"),
-    client("cancel flag", "exchange", "if self.is_cancelled() or self", "if self", CONNECTING),
-    client("cancel flag", "call", "            outcome = self._stopped(outcome)\n", "            pass\n", GUARDS),
-    client("not to be repeated", "call", "if not self._operation.idempotent and outcome.maybe_done:", "if False:", CASES),
-    client("not to be repeated", "operation", 'IDEMPOTENT_METHODS = frozenset({"GET", "DELETE"})', 'IDEMPOTENT_METHODS = frozenset({"GET", "DELETE", "POST"})', CASES),
-    client("Retry-After", "retry", "if asked is not None and asked > settings.max_retry_after:", "if False:", CASES),
-    client("Retry-After", "retry", "return asked + random.uniform", "return random.uniform", CASES),
-    client("Retry-After", "retry_after", '[0-9]+(?:\\.[0-9]+)?")', '\\d+(?:\\.\\d+)?")', "tests/unit/test_retry_after.py"),
-    client("another assistant", "detach", "if answered is not None and answered != self.rules.assistant_id:", "if False:", CASES),
-    client("another assistant", "detach", 'if found.get("id") != assistant_id:', "if False:", CASES),
-    client("settling a 404", "detach", "if linked := linked_in(found):", "if linked := []:", CASES),
-    client("settling a 404", "detach", "        if ambiguous:\n", "        if True:\n", CASES),
-    client("http://", "settings", 'base_url.scheme == "https" or base_url.is_loopback or allow_http', "True", "tests/unit"),
-    client("http://", "environment", "{} if settings.base_url.is_loopback else ", "", CONNECTING),
-    client("Extra", "settings", "if unknown := sorted(set(extra) - set(_OPTIONS)):", "if unknown := []:", "tests/unit"),
-    client("Extra", "settings", "        if is_broken:  #", "        if False:  #", "tests/unit"),
-    client("no request in errors", "transport", "raise error.with_traceback(None)", "raise", f"{GUARDS} {CASES} {CONNECTING}"),
-    client("no request in errors", "settings", "    del connection\n", "", CONNECTING),
-    client("connections", "transport", "if response.status_code < 200:", "if False:", GUARDS),
-    client("connections", "adapter", "                    pool.close()\n", "                    pass\n", CASES),
-    Mutant("cancel flag", "operators/_base.py", "                hook.cancel()\n", "                pass\n", "tests/task_runs/test_interruptions.py -k before_the_start"),
-    Mutant("cancel flag", "operators/_base.py", "            self._hook.cancel()\n", "            pass\n", GUARDS),
-    client("guard", "detach", "if not self.rules.reads_link:", "if True:", GUARDED),
-    client("guard", "detach_rules", 'if wanted is not None and found["id"] != wanted:', "if False:", GUARDED),
-    client("guard", "detach", "if workflow_id is not None and wanted is not None and workflow_id != wanted:", "if False:", GUARDED),
-    client("guard", "detach_rules", " or self.expected_workflow_id is not None\n", "\n", GUARDED),
-    client("guard", "links", "is_api_404(failure) or names", "False or names", f"{GUARDED} tests/wire/test_workflow_calls.py"),
-    client("guard", "call", "        if isinstance(ready, Done | Failure):\n            return ready\n", "", GUARDED),
-    Mutant("guard", "operators/_given.py", 'how == "given" or', "False or", GUARDED),
-    Mutant("guard", "operators/_given.py", 'or (how == "None" and is_mapped)', "", RUNS),
-    client("guard", "call", "if self._operation.sending():", "if self._operation.sending() and False:", GUARDED),
-    client("guard", "detach", " and self.rules.expected_workflow_id is not None\n", "\n", GUARDED),
-    client("nothing linked", "detach_rules", 'if self.if_not_attached == "fail":', "if False:", GUARDED),
-    client("nothing linked", "detach", "if says_none and known is None and not ambiguous:", "if says_none and known is None:", GUARDED),
-    client("nothing linked", "detach_rules", "return self.taken_off_before(known) if ambiguous else self.not_attached()", "return self.not_attached()", GUARDED),
-    client("nothing linked", "detach", "is_api_404(failure) and names_the_link(failure)", "is_api_404(failure)", CASES),
-    client("outcome of a read", "detach", ", maybe_done=False)", ")", GUARDED),
-    client("outcome of a read", "messages", "facts.ambiguous and not failure.settles", "facts.ambiguous", GUARDED),
-    Mutant("memory", "operators/_memory.py", "            self.was_sent = True\n", "", MEMORY),
-    Mutant("memory", "operators/_memory.py", 'self._ask("written", "set", KEY, note)', "(True, None)", MEMORY),
-    Mutant("memory", "operators/_memory.py", "        if _is_known(error):\n", "        if True:\n", MEMORY),
-    Mutant("memory", "operators/_memory.py", "        if _is_known(error):\n", "        if False:\n", MEMORY),
-    Mutant("memory", "operators/_memory.py", "        self._forget()\n\n    def __exit__", "        pass\n\n    def __exit__", GUARDED),
-    Mutant("sent once", "operators/_memory.py", "    store.set(ONCE_KEY, intent)\n", "", OPERATORS),
-    Mutant("sent once", "operators/_memory.py", "if store.get(ONCE_KEY) is not None:", "if False:", OPERATORS),
-    Mutant("sent once", "operators/_memory.py", "    except AitronosError:\n        _remove_mark(store, hook.log)\n", "    except AitronosError:\n", OPERATORS),
-    client("stopped task", "call", "            if not self._operation.idempotent:\n                # Airflow", "            if False:\n                # Airflow", CALLS),
-    client("stopped task", "call", "maybe_done=self._is_sent, settles=True", "settles=True", GUARDED),
-    Mutant("retry policy", "operators/_base.py", "            self.retry_policy = policy()\n", "            pass\n", POLICY),
-    Mutant("retry policy", "operators/_base.py", 'getattr(self, "retry_policy", None) is None', "True", POLICY),
-    Mutant("retry policy", "retry_policy.py", "max(exception.retry_after, own)", "exception.retry_after", POLICY),
-    Mutant("retry policy", "retry_policy.py", "min(wait * random.uniform(1, 1 + _JITTER), LONGEST_DELAY)", "wait * random.uniform(1, 1 + _JITTER)", POLICY),
-    Mutant("retry policy", "retry_policy.py", " or isinstance(exception, AirflowFailException)", "", POLICY),
-]  # fmt: skip
+def package(name: str) -> Any:
+    """Return a module of the package."""
+    return importlib.import_module(f"airflow_aitronos.{name}")
+
+
+def always(value: object) -> Any:
+    """Return a function that returns a value, whatever it gets."""
+    return lambda *_, **__: value
+
+
+def patched(module: str, name: str, make: Callable[[Any], Any]) -> None:
+    """Replace a function or class of the package wherever it was imported; ``make`` gets the original."""
+    original = getattr(package(module), name)
+    mutant = make(original)
+    for one in list(sys.modules.values()):
+        if getattr(one, "__name__", "").startswith("airflow_aitronos") and vars(one).get(name) is original:
+            setattr(one, name, mutant)
+
+
+@breaks("redirects are not followed", TRANSPORT)
+def _() -> None:
+    session = package("client.http").SafeSession
+    parent = session.__mro__[1]
+    session.get_redirect_target = parent.get_redirect_target
+    session.send = lambda self, request, **how: parent.send(self, request, **{**how, "allow_redirects": True})
+
+
+@breaks("the key goes to its own origin only", TRANSPORT)
+def _() -> None:
+    auth = package("client.auth").ApiKeyAuth
+    send = auth.__call__
+
+    def to_any(self: Any, request: Any) -> Any:
+        self._origin = "/".join((request.url or "").split("/")[:3])
+        return send(self, request)
+
+    auth.__call__ = to_any
+
+
+@breaks("only an error of ours is retried", TRANSPORT)
+def _() -> None:
+    patched("client.api_call", "retry_if_exception", lambda original: lambda _: original(always(True)))
+
+
+@breaks("a call that must not be repeated is sent once", STATE)
+def _() -> None:
+    call = package("client.api_call").Call
+    init = call.__init__
+    call.__init__ = lambda self, *args, **how: init(self, *args, **{**how, "repeatable": True})
+
+
+@breaks("a long body is not read to its end", TRANSPORT)
+def _() -> None:
+    for name in ("settings", "http", "responses"):
+        package(f"client.{name}").BODY_LIMIT = 1 << 30
+
+
+@breaks("total_timeout ends a call", DEADLINE)
+def _() -> None:
+    package("client.deadline").Deadline.remaining = always(60.0)
+
+
+@breaks("a frozen clock ends a wait", DEADLINE)
+def _() -> None:
+    package("client.deadline").Deadline.elapsed = lambda self: self._clock.monotonic() - self._start
+
+
+@breaks("a wait ends when the task is cancelled", DEADLINE, TRANSPORT)
+def _() -> None:
+    deadline = package("client.deadline").Deadline
+    sleep = deadline.sleep
+    deadline.sleep = lambda self, seconds, _: sleep(self, seconds, always(False))
+
+
+@breaks("what the server asks to wait is waited", f"{CASES} -k H2")
+def _() -> None:
+    patched("client.retry", "asked_wait", lambda _: always(None))
+
+
+@breaks("a 501 is not retried", f"{CASES} -k H20")
+def _() -> None:
+    patched("client.responses", "RETRIED_STATUSES", lambda original: original | {501, 505})
+
+
+@breaks("a lost response leaves the outcome in doubt", f"{CASES} -k N5", STATE)
+def _() -> None:
+    package("client.api_call").Call.maybe_done = property(always(False), always(None))
+
+
+@breaks("without a lost response nothing is in doubt", DETACH)
+def _() -> None:
+    package("client.api_call").Call.maybe_done = property(always(True), always(None))
+
+
+@breaks("a request that may have arrived counts as such", NETWORK, f"{CASES} -k N5")
+def _() -> None:
+    def never_arrived(original: Any) -> Any:
+        def judge(*args: Any, **how: Any) -> Any:
+            error = original(*args, **how)
+            error.maybe_done = False
+            return error
+
+        return judge
+
+    patched("client.network_errors", "network_error", never_arrived)
+
+
+@breaks("an exception in the caller's context does not count", NETWORK)
+def _() -> None:
+    def with_context(original: Any) -> Any:
+        def chain(error: BaseException) -> Any:
+            while error is not None:
+                yield from original(error)
+                error = error.__context__  # type: ignore[assignment]  # None ends it
+
+        return chain
+
+    patched("client.network_errors", "_chain", with_context)
+
+
+@breaks("a 404 that says nothing is resolved with a GET", f"{CASES} -k H28")
+def _() -> None:
+    patched("client.workflows", "read_assistant_link", lambda _: always("none"))
+
+
+@breaks("only the expected workflow is detached", DETACH)
+def _() -> None:
+    def drop(original: Any) -> Any:
+        return lambda *args, **how: replace(original(*args, **how), expected_workflow_id=None)
+
+    patched("client.detach", "wanted_detach", drop)
+
+
+@breaks("an id is checked", INPUT, ARGUMENTS)
+def _() -> None:
+    patched("client.validation", "check_id", lambda _: lambda *args: str(args[1]))
+
+
+@breaks("literals are checked when the DAG is parsed", INPUT, ARGUMENTS)
+def _() -> None:
+    patched("client.validation", "is_literal", lambda _: always(False))
+
+
+@breaks("an id that rendered to nothing is not left out", ARGUMENTS)
+def _() -> None:
+    patched("operators.base", "check_rendered", lambda _: always(None))
+
+
+@breaks("Airflow masks the key", CONNECTIONS)
+def _() -> None:
+    package("hooks.aitronos").mask_secret = always(None)
+
+
+@breaks("the key is redacted", SANITIZE, f"{CASES} -k H48")
+def _() -> None:
+    package("client.sanitize").Redactor.__call__ = lambda *args: args[1]
+
+
+@breaks("text from outside is one printable line", SANITIZE, f"{CASES} -k H48")
+def _() -> None:
+    patched("client.sanitize", "safe_text", lambda _: lambda value, redact=str, **_how: redact(str(value)))
+
+
+@breaks("XCom gets no NUL and no NaN", SANITIZE, f"{CASES} -k H44")
+def _() -> None:
+    patched("client.sanitize", "json_safe", lambda _: lambda *args, **_how: args[0])
+
+
+@breaks("http:// needs a permission", CONNECTIONS)
+def _() -> None:
+    package("client.settings").BaseUrl.is_loopback = True
+
+
+@breaks("no proxy is asked for this machine", CONNECTING)
+def _() -> None:
+    package("client.settings").BaseUrl.is_loopback = False
+
+
+@breaks("certificates are verified", CONNECTIONS)
+def _() -> None:
+    def off(original: Any) -> Any:
+        return lambda *args, **how: replace(original(*args, **how), verify=False)
+
+    patched("client.settings", "load_settings", off)
+
+
+@breaks("tests can limit the origins", CONNECTIONS)
+def _() -> None:
+    package("client.settings").ALLOWED_ORIGINS = "ANOTHER_VARIABLE"
+
+
+@breaks("on_kill stops the task's calls", TRANSPORT)
+def _() -> None:
+    package("operators.base").AitronosOperator.on_kill = always(None)
+
+
+@breaks("a result is recorded for a later try", STATE)
+def _() -> None:
+    package("operators.try_state").TryState.done = lambda self, result: setattr(self, "result", result)
+
+
+@breaks("what is about to be sent is recorded", STATE)
+def _() -> None:
+    def keep(self: Any, workflow: Any = None) -> None:
+        self.workflow = workflow
+
+    package("operators.try_state").TryState.sending = keep
+
+
+@breaks("a cleared task starts fresh", STATE)
+def _() -> None:
+    state = package("operators.try_state").TryState
+    init = state.__init__
+
+    def same(self: Any, context: Any, *args: Any, **how: Any) -> None:
+        init(self, {**context, "ti": SimpleNamespace(max_tries=0)}, *args, **how)
+
+    state.__init__ = same
+
+
+@breaks("a task comes back no earlier than asked", POLICY)
+def _() -> None:
+    package("retry_policy").random = SimpleNamespace(uniform=always(0.9))
+
+
+def pytest_configure() -> None:
+    """Patch the package, as a plugin of pytest; the environment variable names the mutant."""
+    for part in ("client", "operators", "hooks", "sensors"):
+        for module in pkgutil.iter_modules(package(part).__path__, f"airflow_aitronos.{part}."):
+            importlib.import_module(module.name)
+    if wanted := os.environ.get(VARIABLE):
+        MUTANTS[wanted][0]()
 
 
 def main() -> int:
     """Try all mutants, print what became of each, and return the exit code."""
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    mutants = [one for one in MUTANTS if wanted in one.guard or wanted in one.file]
-    copies: Queue[Path] = Queue()
+    wanted = [one for one in MUTANTS if sys.argv[1:] == [] or sys.argv[1] in one]
+    jobs = [(one, tests) for one in wanted for tests in MUTANTS[one][1]]
+    with ThreadPoolExecutor(2) as pool:
+        codes = list(pool.map(lambda tests: _run("", tests), sorted({tests for _, tests in jobs})))
+        codes += [1 - code for code in pool.map(lambda job: _run(*job), jobs)]
+    surprises = len(codes) - codes.count(0)
+    print(f"{len(wanted)} mutants; {surprises} times the tests were red without one, or not red with one")
+    return 1 if surprises else 0
+
+
+def _run(behaviour: str, tests: str) -> int:
+    """Return pytest's exit code: 0 for green, 1 for red, another one if the tests did not even run."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "dev.mutants"]
+    how: Any = {"cwd": REPOSITORY, "env": {**os.environ, VARIABLE: behaviour}, "capture_output": True}
     try:
-        for number in range(WORKERS):
-            copies.put(_copy(WORK / str(number)))
-        with ThreadPoolExecutor(WORKERS) as pool:
-            ends = list(pool.map(lambda mutant: _try(mutant, copies), mutants))
-    finally:
-        shutil.rmtree(WORK, ignore_errors=True)
-    survivors = ends.count(None)
-    print(f"{len(mutants)} mutants, {survivors} survived")
-    return 1 if survivors else 0
-
-
-def _copy(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name in COPIED:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, folder / name)
-    return folder
-
-
-def _try(mutant: Mutant, copies: Queue[Path]) -> str | None:
-    """Return the test that killed a mutant, None if it survived."""
-    folder = copies.get()
-    path = folder / "airflow_aitronos" / mutant.file
-    text = path.read_text(encoding="utf-8")
-    try:
-        if text.count(mutant.old) != 1:
-            raise ValueError(f"{mutant.file} has {mutant.old!r} {text.count(mutant.old)} times, not once")
-        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
-        killer = _first_failure(folder, mutant.tests)
-    finally:
-        path.write_text(text, encoding="utf-8")
-        copies.put(folder)
-    print(f"{mutant.guard:<22} {mutant.file:<28} {killer or 'SURVIVED: ' + mutant.new.strip()}", flush=True)
-    return killer
-
-
-def _first_failure(folder: Path, tests: str) -> str | None:
-    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--tb=no",
-        *tests.split(),
-    ]
-    try:
-        finished = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
-        )
+        code = subprocess.run([*command, *tests.split()], timeout=LIMIT, check=False, **how).returncode
     except subprocess.TimeoutExpired:
-        return "(the tests hang)"
-    if finished.returncode == 0:
-        return None
-    found = re.search(r"^(?:FAILED|ERROR) \S*?(?:::(\S+))?(?: |$)", finished.stdout, re.MULTILINE)
-    return (found[1] if found else None) or finished.stdout[-200:].strip()
+        code = 1
+    end = {0: "green", 1: "red"}.get(code, f"exit code {code}")
+    print(f"{behaviour or '(nothing)':<55} {tests:<45} {end}", flush=True)
+    return code
 
 
 if __name__ == "__main__":

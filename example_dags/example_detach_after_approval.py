@@ -1,4 +1,4 @@
-"""Show a human which workflow would be detached, and detach exactly that one once they approve."""
+"""Show a human which workflow would be detached, and detach exactly that one after approval."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from airflow_aitronos.operators.assistants import (
     GetAssistantWorkflowOperator,
 )
 
-LINKED = "ti.xcom_pull(task_ids='look')['workflow']"
+LINKED = "ti.xcom_pull(task_ids='read_link')['workflow']"
 
 with DAG(
     dag_id="example_detach_after_approval",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    # Nobody at hand by then: the run fails, and nothing is detached.
+    # If nobody answers by then, the run fails, and nothing is detached.
     dagrun_timeout=timedelta(days=1),
     params={"assistant_id": Param("asst_sales01", type="string", title="Assistant to detach from")},
     tags=["aitronos", "example"],
     doc_md=__doc__,
 ) as dag:
-    look = GetAssistantWorkflowOperator(
-        task_id="look",
+    read_link = GetAssistantWorkflowOperator(
+        task_id="read_link",
         assistant_id="{{ params.assistant_id }}",
         retries=2,
         retry_delay=timedelta(minutes=1),
@@ -36,9 +36,9 @@ with DAG(
     @task.short_circuit
     def is_linked(link: dict[str, Any]) -> bool:
         """
-        Ask nobody if there is nothing to detach: what follows is then skipped.
+        Skip the question if there is nothing to detach.
 
-        :param link: what ``look`` returned.
+        :param link: what ``read_link`` returned.
         """
         return link["workflow_id"] is not None
 
@@ -49,13 +49,13 @@ with DAG(
         f"version {{{{ {LINKED}['version'] }}}})\n\nThere is no undo.",
     )
 
-    # A workflow that is attached between the look and the approval stays linked.
+    # A workflow that is linked between the read and the approval is not detached.
     detach = DetachAssistantWorkflowOperator(
         task_id="detach",
         assistant_id="{{ params.assistant_id }}",
-        expected_workflow_id="{{ ti.xcom_pull(task_ids='look')['workflow_id'] }}",
+        expected_workflow_id="{{ ti.xcom_pull(task_ids='read_link')['workflow_id'] }}",
         retries=2,
         retry_delay=timedelta(minutes=5),
     )
 
-    is_linked(look.output) >> approve >> detach
+    is_linked(read_link.output) >> approve >> detach

@@ -1,8 +1,8 @@
 """
 Deploy a workflow, promote it to a new assistant, and only then detach the workflows of the old ones.
 
-Every run makes a new assistant, which is the old one of the next run: what ``promote`` returns here as
-``assistant_id`` belongs into the ``old_assistants`` of that run.
+Every run creates a new assistant. Pass its id, which ``promote`` returns as ``assistant_id``, in
+``old_assistants`` of the next run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airflow_aitronos.operators.workflows import (
     PromoteWorkflowToAssistantOperator,
 )
 
-# Without {{ }} of its own: a definition with some belongs into a JSON file, see definition_path.
+# A definition with literal {{ }} belongs in a JSON file: see definition_path.
 DEFINITION = {
     "nodes": [{"id": "answer", "type": "llm", "prompt": "Answer the customer's question."}],
     "edges": [],
@@ -47,7 +47,7 @@ with DAG(
         retry_delay=timedelta(minutes=1),
     )
 
-    # Without retries, which is this operator's default: a second try would make a second assistant.
+    # This operator has no retries by default: below Airflow 3.3 a second try creates a second assistant.
     promote = PromoteWorkflowToAssistantOperator(
         task_id="promote",
         workflow_id="{{ ti.xcom_pull(task_ids='deploy')['id'] }}",

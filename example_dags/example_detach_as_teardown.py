@@ -1,7 +1,7 @@
 """
-Give a new assistant a workflow to try it out, and take it off again however the trial ends.
+Create a trial assistant from a workflow, and detach the workflow whether the trial succeeds or fails.
 
-Each run leaves an assistant without a workflow behind, since no documented call deletes one.
+Each run leaves an assistant without a workflow behind: no documented call deletes an assistant.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ with DAG(
     tags=["aitronos", "example"],
     doc_md=__doc__,
 ) as dag:
-    # No retries: a second try would make a second assistant.
+    # No retries: a second try would create a second assistant.
     @task(retries=0)
     def set_up_trial() -> str:
-        """Make an assistant from the trial workflow, and return its id."""
+        """Create an assistant from the trial workflow, and return its id."""
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
         with AitronosHook() as hook:
@@ -39,7 +39,7 @@ with DAG(
     @task
     def try_out(assistant_id: str) -> str:
         """
-        Check that the assistant has its workflow; your own trial goes here.
+        Check that the workflow is linked; put your own trial here.
 
         :param assistant_id: what ``set_up_trial`` returned.
         """
@@ -49,11 +49,11 @@ with DAG(
             workflow = hook.get_assistant_workflow(assistant_id)
         if workflow is None:
             raise ValueError(f"{assistant_id} has no workflow")
-        return f"{assistant_id} answers with {workflow['name']}, version {workflow['version']}"
+        return f"{assistant_id} uses {workflow['name']}, version {workflow['version']}"
 
     assistant = set_up_trial()
-    # A teardown runs whether the trial succeeds or fails, as long as its set-up succeeded. By itself Airflow
-    # takes a run for a success even if its teardown fails, and nobody would see what is still linked.
+    # A teardown runs whether the trial succeeds or fails, if its set-up succeeded. Without
+    # on_failure_fail_dagrun, Airflow marks the run a success even if its teardown fails.
     detach = DetachAssistantWorkflowOperator(
         task_id="detach", assistant_id=assistant, retries=2, retry_delay=timedelta(minutes=5)
     )

@@ -1,7 +1,7 @@
 """
 Detach old assistants whenever another DAG has deployed a new workflow.
 
-The DAG that deploys says so by updating an asset, and hands the assistants to retire along with the event.
+The DAG that deploys updates an asset; the asset event carries the assistants to retire.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ with DAG(
     @task(outlets=[ANSWERS], retries=2, retry_delay=timedelta(minutes=1))
     def deploy(params: dict[str, Any] | None = None) -> Iterator[Metadata]:
         """
-        Create the workflow, or update it, and say so.
+        Create or update the workflow, and update the asset.
 
         :param params: of the DAG run.
         """
         from airflow_aitronos.hooks.aitronos import AitronosHook
 
         with AitronosHook() as hook:
-            # With an external_id it is an upsert: a retry still leaves one workflow.
+            # With an external_id this is an upsert: a retry still leaves one workflow.
             workflow = hook.create_workflow(name="Answers", definition=DEFINITION, external_id="answers")
         yield Metadata(
             ANSWERS,
@@ -65,12 +65,12 @@ with DAG(
     @task
     def old_assistants(triggering_asset_events: Any = None) -> list[str]:
         """
-        Return the assistants to retire, each once, however many deployments this run answers.
+        Return the assistants to retire, each once, for all deployments of this run.
 
         :param triggering_asset_events: by asset, from Airflow.
         """
         events = triggering_asset_events[ANSWERS]
-        # An event that somebody makes by hand in Airflow carries nothing along.
+        # An event that was created by hand in Airflow has no extra.
         return sorted({assistant for event in events for assistant in event.extra.get("old_assistants", [])})
 
     DetachAssistantWorkflowOperator.partial(

@@ -1,4 +1,8 @@
-"""Detach the workflow of one assistant every week, and use the id of the workflow that was detached."""
+"""
+Detach the workflow of one assistant every week, and branch on the outcome.
+
+*Check only* in the trigger form shows what a run would detach, and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +18,39 @@ with DAG(
     schedule="@weekly",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    params={"assistant_id": Param("asst_support01", type="string", title="Assistant to detach from")},
+    params={
+        "assistant_id": Param("asst_support01", type="string", title="Assistant to detach from"),
+        "check_only": Param(False, type="boolean", title="Check only"),
+    },
     tags=["aitronos", "example"],
     doc_md=__doc__,
 ) as dag:
-    # Takes off whatever is linked. If somebody may link another workflow meanwhile, name the one you mean in
-    # expected_workflow_id: anything else is then left alone.
+    # Detaches whatever is linked. If somebody may link another workflow meanwhile, pass the one you mean as
+    # expected_workflow_id: any other stays linked.
     detach = DetachAssistantWorkflowOperator(
         task_id="detach",
         assistant_id="{{ params.assistant_id }}",
+        check_only="{{ params.check_only }}",
         retries=2,
         retry_delay=timedelta(minutes=5),
+        execution_timeout=timedelta(minutes=10),
     )
 
     @task
-    def note_down(detached: dict[str, Any]) -> str:
+    def report(result: dict[str, Any]) -> str:
         """
-        Say which workflow is free now.
+        Say what happened.
 
-        :param detached: what the detach returned.
+        :param result: what the detach returned.
         """
-        workflow_id = detached["workflow_id"]
-        if workflow_id is None:
-            # Nothing was linked, or the answer that named it was lost: the log of "detach" knows.
-            return f"No workflow of {detached['assistant_id']} was named"
-        # There is no call that links it again, so keep this id where you find it.
-        return f"{workflow_id} is no longer linked to {detached['assistant_id']}"
+        assistant, workflow = result["assistant_id"], result["workflow_id"]
+        if result["outcome"] == "would_detach":
+            return f"{workflow} is still linked to {assistant}: this was a check only"
+        if result["outcome"] == "not_attached":
+            return f"{assistant} had no workflow linked"
+        if workflow is None:
+            return f"{assistant} lost a workflow that no response named: read the log of the detach"
+        # No call links it again, so keep this id where you find it.
+        return f"{workflow} is no longer linked to {assistant}"
 
-    note_down(detach.output)
+    report(detach.output)

@@ -1,366 +1,332 @@
-"""Detach: take the workflow off an assistant, and know whether that has happened."""
+"""
+Detach the workflow of an assistant, and know whether that has happened.
+
+What an assistant without a workflow answers, or an unknown one, is not documented ("Detach workflow from
+assistant" page): 200 with null, 204 and several kinds of 404 are all understood.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, NotRequired, TypedDict
 
-from airflow_aitronos.client.detach_rules import DetachOutcome, DetachRules
-from airflow_aitronos.client.envelope import Expected
-from airflow_aitronos.client.ids import check_id
-from airflow_aitronos.client.links import (
-    LinkOperation,
-    get_assistant_workflow,
-    is_api_404,
+from airflow_aitronos.client.api_call import OK_OR_EMPTY, Call, Client
+from airflow_aitronos.client.sanitize import optional_text, safe_text
+from airflow_aitronos.client.validation import IfNotAttached, check_bool, check_detach_options, check_id
+from airflow_aitronos.client.workflows import (
+    WorkflowSummary,
+    is_about_assistant,
+    is_about_link,
     link_path,
-    linked_in,
-    names_the_assistant,
-    names_the_link,
+    read_assistant_link,
+    read_link,
+    summary_of,
 )
-from airflow_aitronos.client.mask import Mask
-from airflow_aitronos.client.operation import Done, Look, Operation, RunOnce
-from airflow_aitronos.client.options import IfNotAttached, check_options
-from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import optional_text, safe_text
-from airflow_aitronos.client.transport import Request
-from airflow_aitronos.client.workflows import Workflow, WorkflowSummary
 from airflow_aitronos.exceptions import (
+    AitronosError,
+    AitronosNotAttachedError,
+    AitronosNotFoundError,
     AitronosOutcomeUnknownError,
     AitronosResponseError,
+    AitronosWorkflowMismatchError,
     AitronosWrongResourceError,
 )
 
-_DOCUMENTED_FIELDS = ("assistant_id", "workflow_id", "message")
+Outcome = Literal["detached", "not_attached", "would_detach"]
 
 
-class Memory(Protocol):
+class DetachResult(TypedDict):
     """
-    What is known of the DELETEs that were sent: within one call, or longer.
+    The result of a detach ("Detach workflow from assistant" page), and its outcome.
 
-    ``was_sent``: whether one was sent before this call whose outcome nobody knows. ``workflow``: the one that
-    was linked when a DELETE was sent; None if that is not known.
+    ``workflow_id`` is None if no workflow was linked, or if no response named it. ``workflow``, only with
+    ``include_workflow_details``, says more of it; None if that is not known.
     """
 
-    was_sent: bool
-    workflow: WorkflowSummary | None
-
-    def keep(self, workflow: WorkflowSummary | None) -> bool:
-        """
-        Note that a DELETE is about to be sent.
-
-        :param workflow: the one that is linked, None if that is not known.
-        :return: whether that has taken its time.
-        """
-
-    def refused(self) -> None:
-        """Note that no DELETE was carried out so far, in this call and before."""
+    assistant_id: str
+    workflow_id: str | None
+    message: str | None
+    outcome: Outcome
+    workflow: NotRequired[WorkflowSummary | None]
 
 
-class CallMemory:
-    """Remember within one call only."""
+class SentState:
+    """
+    What is known of the DELETEs that were sent, by this call or, in a subclass, by earlier tries of a task.
 
-    was_sent = False
+    ``maybe_done``: whether one may have been carried out before this call. ``workflow``: what was linked
+    then.
+    """
 
-    def __init__(self) -> None:
-        self.workflow: WorkflowSummary | None = None
+    maybe_done = False
+    workflow: WorkflowSummary | None = None
 
-    def keep(self, workflow: WorkflowSummary | None) -> bool:
-        """
-        Note that a DELETE is about to be sent.
-
-        :param workflow: the one that is linked, None if that is not known.
-        :return: False: that takes no time.
-        """
+    def sending(self, workflow: WorkflowSummary | None) -> None:
+        """Record that a DELETE is about to be sent, and what is linked, None if that is not known."""
         self.workflow = workflow
-        return False
 
-    def refused(self) -> None:
-        """Note that no DELETE was carried out: nothing outlives the call that could say otherwise."""
+    def not_carried_out(self) -> None:
+        """Record that no DELETE was carried out so far."""
 
 
-def detach_operation(rules: DetachRules, memory: Memory | None = None) -> DetachOperation:
+@dataclass(frozen=True)
+class Wanted:
     """
-    Return the operation that detaches an assistant's workflow.
+    What the caller asked for.
 
-    :param rules: what to take off, and from which assistant.
-    :param memory: what earlier calls have sent, and what this one sends; for this call alone unless given.
+    :param assistant_id: the assistant, checked.
+    :param expected_workflow_id: the only workflow to detach, checked; None for any.
+    :param if_not_attached: what "nothing is linked" means; None: a 200 is a success, a 404 is an error.
+    :param reads_link: whether the link is read before each DELETE.
+    :param details: whether the result says more of the workflow than its id.
+    :param check_only: whether no DELETE is sent.
     """
-    memory = memory or CallMemory()
-    return DetachOperation(
-        request=Request("DELETE", link_path(rules.assistant_id)),
-        intent=f"detach the workflow of assistant '{rules.assistant_id}'",
-        # A second DELETE finds nothing to detach: no harm.
-        idempotent=True,
-        expected=Expected(empty=True),
-        subject={"assistant_id": rules.assistant_id},
-        ambiguous=memory.was_sent,
-        rules=rules,
-        memory=memory,
-    )
+
+    assistant_id: str
+    expected_workflow_id: str | None
+    if_not_attached: IfNotAttached | None
+    reads_link: bool
+    details: bool
+    check_only: bool
 
 
-def check_operation(rules: DetachRules) -> CheckOperation:
-    """
-    Return the operation that only looks at what a detach would take off.
-
-    :param rules: what to take off, and from which assistant.
-    """
-    link = get_assistant_workflow(rules.assistant_id)
-    return CheckOperation(
-        request=link.request,
-        intent=f"check what a detach would take off assistant '{rules.assistant_id}'",
-        idempotent=True,
-        expected=link.expected,
-        subject=link.subject,
-        rules=rules,
-        link=link,
-    )
-
-
-def check_rules(
+def wanted_detach(
     assistant_id: object,
     expected_workflow_id: object,
-    *,
     if_not_attached: IfNotAttached | None,
     record_workflow: bool | None,
     include_workflow_details: bool,
     check_only: bool,
-) -> DetachRules:
+) -> Wanted:
     """
-    Return the rules of a detach, checked.
+    Return the arguments of a detach, checked; see :meth:`AitronosHook.detach_assistant_workflow`.
 
-    :param assistant_id: the assistant.
-    :param expected_workflow_id: the only workflow to take off; None for any.
-    :param if_not_attached: what it means that nothing is linked; None to leave that to the API.
-    :param record_workflow: whether the link is read before a DELETE; None for "if the others need it".
-    :param include_workflow_details: whether the result tells more of the workflow than its id.
-    :param check_only: whether no DELETE is sent.
     :raises AitronosInputError: if an id cannot be sent, or an option has no legal value.
     """
-    check_options(
-        if_not_attached=if_not_attached,
-        record_workflow=record_workflow,
-        include_workflow_details=include_workflow_details,
-        check_only=check_only,
-    )
-    assistant, expected = check_id("assistant_id", assistant_id), None
+    check_detach_options(if_not_attached, record_workflow, include_workflow_details)
+    check_bool("check_only", check_only)
+    assistant_id, expected = check_id("assistant_id", assistant_id), None
     if expected_workflow_id is not None:
         expected = check_id("expected_workflow_id", expected_workflow_id)
-    return DetachRules(
-        assistant_id=assistant,
-        expected_workflow_id=expected,
-        if_not_attached=if_not_attached,
-        record=bool(record_workflow),
-        details=include_workflow_details,
-    )
+    reads_link = bool(record_workflow) or include_workflow_details or check_only or expected is not None
+    return Wanted(assistant_id, expected, if_not_attached, reads_link, include_workflow_details, check_only)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetachOperation(Operation):
+class Detach:
     """
-    ``DELETE /v1/assistants/{assistant_id}/workflow``; its value is a :class:`DetachOutcome`.
+    One detach: what was asked for, what is linked as far as that is known, and the call that sends it.
 
-    :param rules: what to take off, and from which assistant.
-    :param memory: what is known of the DELETEs that were sent.
+    :param client: makes the requests.
+    :param wanted: what the caller asked for.
+    :param state: what is known of DELETEs that were sent before.
     """
 
-    rules: DetachRules
-    memory: Memory
+    def __init__(self, client: Client, wanted: Wanted, state: SentState) -> None:
+        does = "check what a detach would do to" if wanted.check_only else "detach the workflow of"
+        self.wanted = wanted
+        self.assistant = f"assistant '{wanted.assistant_id}'"
+        self.state = state
+        self.linked = state.workflow
+        self.may_be_detached = state.maybe_done
+        """Whether a DELETE before the current one may have been carried out."""
+        self.call = Call(
+            client,
+            f"{does} {self.assistant}",
+            ids={"assistant_id": wanted.assistant_id, "workflow_id": self.linked and self.linked["id"]},
+            maybe_done=state.maybe_done,
+        )
 
-    def prepare(self, run: RunOnce, *, ambiguous: bool) -> Done | Failure | str | None:
-        """Read the link if the rules ask for it, and say what will be detached, or why nothing will."""
-        if not self.rules.reads_link:
-            return None
-        found = run(get_assistant_workflow(self.rules.assistant_id))
-        if isinstance(found, Failure):
-            return replace(found, what=f"on the look at what is linked: {found.what}", maybe_done=False)
-        to_detach = self.rules.judge_link(found.value, known=self.memory.workflow, ambiguous=ambiguous)
-        if isinstance(to_detach, Done | Failure):
-            return to_detach
-        self.memory.workflow = to_detach
-        return f"Detaching workflow {_shown(to_detach)} from assistant '{self.rules.assistant_id}'"
+    def run(self) -> DetachResult:
+        """
+        Read the link if asked to, send the DELETE, judge the response: all of it again in each attempt.
 
-    def sending(self) -> bool:
-        """Remember that a DELETE is sent, before it is."""
-        # It may have waited for Airflow's API server: a guard then has to look again.
-        return self.memory.keep(self.memory.workflow) and self.rules.expected_workflow_id is not None
+        :return: the result.
+        :raises AitronosError: one of its subclasses for any other outcome.
+        """
+        call, state = self.call, self.state
+        for attempt in call.attempts():
+            with attempt:
+                self.may_be_detached = call.maybe_done
+                if self.wanted.reads_link and (result := self.check_link()):
+                    return result
+                state.sending(self.linked)
+                error: AitronosError | None = None
+                try:
+                    body = call.request("DELETE", link_path(self.wanted.assistant_id), accepted=OK_OR_EMPTY)
+                except AitronosError as raised:
+                    error = raised
+                if error is None:
+                    return self.read_body(body)
+                if not call.maybe_done:
+                    state.not_carried_out()
+                if isinstance(error, AitronosNotFoundError):
+                    return self.resolve_404(error)
+                raise error
+        raise AssertionError("attempts() raises")  # pragma: no cover
 
-    def refused(self) -> None:
-        """Remember that no DELETE was carried out."""
-        self.memory.refused()
-
-    def facts(self) -> Mapping[str, Any]:
-        """Return the assistant, and the workflow that was linked before, as far as that is known."""
-        known = self.memory.workflow
-        return self.subject if known is None else {**self.subject, "workflow_id": known["id"]}
-
-    def named(self) -> Iterable[str]:
-        """Return the ids that the caller has named."""
-        return self.rules.named()
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return the three documented fields, or the failure of a reply that is not about this assistant."""
-        if body and not any(name in body for name in _DOCUMENTED_FIELDS):
-            return Failure(
-                AitronosResponseError,
-                "HTTP 200 with none of the documented fields",
-                "Check that Host of the connection is the API.",
-                maybe_done=True,
-                facts={"status_code": 200},
+    def check_link(self) -> DetachResult | None:
+        """Read what is linked; return the result if no DELETE is to be sent."""
+        known, expected, not_found = self.linked, self.wanted.expected_workflow_id, None
+        try:
+            workflow = read_link(self.call, self.wanted.assistant_id)
+        except AitronosNotFoundError as raised:
+            workflow, not_found = None, raised
+        if not_found is not None and self.may_be_detached and not is_about_assistant(not_found):
+            raise self.unknown(not_found.cause, not_found)
+        if not_found is not None:
+            raise not_found
+        if workflow is None:
+            return self.detached_before() if self.may_be_detached else self.not_attached()
+        linked = summary_of(workflow)
+        if expected is not None and linked["id"] != expected:
+            raise AitronosWorkflowMismatchError(
+                f"Workflow '{linked['id']}' is linked, not the expected '{expected}'; it stays linked.",
+                fix=f"If '{linked['id']}' should be detached too, set expected_workflow_id to it.",
+                workflow_id=linked["id"],
+                expected_workflow_id=expected,
             )
-        answered = body.get("assistant_id")
-        if answered is not None and answered != self.rules.assistant_id:
-            return Failure(
-                AitronosWrongResourceError,
-                f"the answer speaks of assistant '{safe_text(answered, mask=mask, limit=130)}' "
-                f"(workflow '{safe_text(body.get('workflow_id'), mask=mask, limit=130)}')",
-                "Look at the workflows of both assistants, and tell the vendor.",
-                maybe_done=True,
-                facts={"status_code": 200, "workflow_id": optional_text(body.get("workflow_id"), mask=mask)},
-            )
-        return self._detached(body, ambiguous=ambiguous, mask=mask)
+        if self.may_be_detached and known is not None and linked["id"] != known["id"]:
+            return self.detached_before(f"; '{linked['id']}', linked since then, stays linked")
+        self.linked, self.call.ids["workflow_id"] = linked, linked["id"]
+        more = [linked["name"], f"version {linked['version']}" if linked["version"] is not None else None]
+        which = ", ".join([f"'{linked['id']}'", *filter(None, more)])
+        if self.wanted.check_only:
+            self.call.succeed(f"Would detach workflow {which} from {self.assistant}; nothing was changed")
+            return self.result("would_detach", linked["id"])
+        if linked != known:
+            self.call.client.log.info("%s", f"Detaching workflow {which} from {self.assistant}")
+        return None
 
-    def _detached(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        workflow_id = optional_text(body.get("workflow_id"), mask=mask)
-        message = optional_text(body.get("message"), mask=mask)
-        known, wanted = self.memory.workflow, self.rules.expected_workflow_id
-        if workflow_id is not None and wanted is not None and workflow_id != wanted:
-            return self.rules.wrong_one_taken_off(workflow_id, wanted)
-        says_none = bool(body) and body.get("workflow_id") is None
-        if says_none and known is None and not ambiguous:
-            judged = self.rules.not_attached(message)
-            if isinstance(judged, Failure):
-                return judged
-            outcome: DetachOutcome = judged.value
-        else:
-            outcome = DetachOutcome(self.rules.result(known, workflow_id, message))
-        taken_off = outcome.result["workflow_id"]
+    def read_body(self, body: dict[str, Any]) -> DetachResult:
+        """Return what a 200 or 204 to the DELETE means."""
+        if body and not {"assistant_id", "workflow_id", "message"} & set(body):
+            raise AitronosResponseError(
+                "HTTP 200 whose body has none of the documented fields.",
+                fix="Check that Host of the connection is the API.",
+                status_code=200,
+                maybe_done=True,
+            )
+        answered, workflow_id = body.get("assistant_id"), body.get("workflow_id")
+        named, expected = optional_text(workflow_id, self.call.redact), self.wanted.expected_workflow_id
+        if answered is not None and answered != self.wanted.assistant_id:
+            shown = safe_text(answered, self.call.redact, limit=130)
+            raise AitronosWrongResourceError(
+                f"The response is about assistant '{shown}' (workflow '{named}'), not {self.assistant}.",
+                fix="Check the workflows of both assistants, and tell the vendor.",
+                status_code=200,
+                maybe_done=True,
+                workflow_id=named,
+            )
+        if named is not None and expected is not None and named != expected:
+            raise AitronosWorkflowMismatchError(
+                f"The API detached workflow '{named}', not the expected '{expected}'.",
+                fix="It was linked after the read. No call links it again: see the page on recovery.",
+                status_code=200,
+                maybe_done=True,
+                workflow_id=named,
+                expected_workflow_id=expected,
+            )
+        message = optional_text(body.get("message"), self.call.redact)
+        if body and workflow_id is None and self.linked is None and not self.may_be_detached:
+            return self.not_attached(message)
+        detached = named or (self.linked and self.linked["id"])
         summary = (
-            f"Detached workflow '{taken_off}' from assistant '{self.rules.assistant_id}'"
-            if taken_off is not None
-            else f"Assistant '{self.rules.assistant_id}' has no workflow linked now; "
-            "none was named as detached"
+            f"Detached workflow '{detached}'" if detached else "Detached a workflow that no response named"
         )
-        notes = _notes(body, workflow_id, known, ambiguous=ambiguous, mask=mask)
-        if workflow_id is not None and (known is None or known["id"] != workflow_id):
-            self.memory.workflow = WorkflowSummary(id=workflow_id, name=None, version=None, external_id=None)
-        facts = {} if taken_off is None else {"workflow_id": taken_off}
-        return Done(outcome, "; ".join([summary, *notes]), warning=bool(notes), facts=facts)
+        warnings = self.warnings(body, named)
+        self.call.succeed(
+            "; ".join([f"{summary} from {self.assistant}", *warnings]),
+            warning=bool(warnings),
+            ids={"workflow_id": detached},
+        )
+        return self.result("detached", detached, message)
 
-    def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
-        """
-        Return what a 404 means: nothing is linked, nothing is linked any more, or no such assistant.
+    def warnings(self, body: dict[str, Any], named: str | None) -> list[str]:
+        """Return what a person should know of a detach that worked."""
+        known = self.linked and self.linked["id"]
+        warnings = []
+        if not body:
+            warnings.append("the API answered 204, which names no workflow")
+        elif named is None and body.get("workflow_id") is not None:
+            shown = safe_text(body["workflow_id"], self.call.redact, limit=200)
+            warnings.append(f"the response names '{shown}' as the workflow")
+        if body and body.get("assistant_id") is None:
+            warnings.append("the response names no assistant")
+        if named is None and self.may_be_detached:
+            warnings.append("an earlier attempt, whose response was lost, probably detached it")
+        elif named is None and known is not None:
+            warnings.append("its id is the one that was linked just before")
+        elif known not in (None, named):
+            warnings.append(f"just before, '{known}' was linked")
+        return warnings
 
-        Undocumented is what the API answers where nothing is linked.
-        """
-        if failure.facts.get("status_code") != 404:
-            return failure
-        if ambiguous:
-            return self._settle_lost_answer(failure, look=look, mask=mask)
-        if self.rules.if_not_attached is not None and is_api_404(failure) and names_the_link(failure):
-            judged = self.rules.not_attached()
-            return replace(judged, facts=failure.facts) if isinstance(judged, Failure) else judged
-        return failure
-
-    def _settle_lost_answer(self, failure: Failure, *, look: Look, mask: Mask) -> Done | Failure:
-        assistant_id = self.rules.assistant_id
-        if not failure.has_envelope:
-            return self._unknown(failure.what, failure)
-        if names_the_assistant(failure):
-            return failure
-        found = look(f"/v1/assistants/{assistant_id}")
-        if isinstance(found, Failure):
-            if found.facts.get("status_code") == 404:
-                return failure
-            return self._unknown(f"{failure.what}, and a look at the assistant gave {found.what}", failure)
-        if found.get("id") != assistant_id:
-            return self._unknown(
-                f"{failure.what}, and a look at the assistant showed something else", failure
+    def resolve_404(self, not_found: AitronosNotFoundError) -> DetachResult:
+        """Return what a 404 to the DELETE means; ask the assistant itself if the code does not say."""
+        in_doubt = self.may_be_detached
+        if not not_found.has_envelope and in_doubt:
+            raise self.unknown(not_found.cause, not_found)
+        means_nothing_linked = in_doubt or self.wanted.if_not_attached is not None
+        if not not_found.has_envelope or is_about_assistant(not_found) or not means_nothing_linked:
+            raise not_found
+        link, failed = "none", None
+        if not is_about_link(not_found):
+            try:
+                link = read_assistant_link(self.call, self.wanted.assistant_id)
+            except AitronosError as raised:
+                failed = raised
+        if failed is not None and in_doubt and failed.outcome == "retryable":
+            raise self.unknown(f"{not_found.cause} Reading the assistant failed: {failed.cause}", failed)
+        if failed is not None:
+            raise failed
+        if link == "none":
+            return self.detached_before() if in_doubt else self.not_attached()
+        if link == "unclear" and in_doubt:
+            raise self.unknown(
+                f"{not_found.cause} The assistant does not say that none is linked.", not_found
             )
-        if linked := linked_in(found):
-            shown = safe_text(linked[0], mask=mask, limit=130)
-            return replace(
-                self._unknown(f"{failure.what}, but the assistant has the workflow '{shown}'", failure),
-                advice=f"Look whether '{shown}' is the one to detach: another detach takes it off.",
+        raise not_found
+
+    def detached_before(self, more: str = "") -> DetachResult:
+        """Return the success of a DELETE whose response was lost: its workflow is not linked any more."""
+        known = self.linked and self.linked["id"]
+        which = f"workflow '{known}'" if known else "a workflow"
+        self.call.succeed(
+            f"An earlier attempt, whose response was lost, probably detached {which} from {self.assistant}"
+            f"{more or ', which has no workflow linked now'}",
+            warning=True,
+            ids={"workflow_id": known},
+        )
+        return self.result("detached", known)
+
+    def not_attached(self, message: str | None = None) -> DetachResult:
+        """Return what it means that there is nothing to detach."""
+        if self.wanted.if_not_attached == "fail":
+            raise AitronosNotAttachedError(
+                f"No workflow is linked to {self.assistant}.",
+                fix="If that is no fault, set if_not_attached to 'succeed' or 'skip'.",
             )
-        return self.rules.taken_off_before(self.memory.workflow)
+        self.call.succeed(f"No workflow is linked to {self.assistant}: nothing to detach")
+        self.linked = None
+        return self.result("not_attached", None, message)
 
-    def _unknown(self, what: str, failure: Failure) -> Failure:
-        return Failure(
-            AitronosOutcomeUnknownError,
-            f"the answer to an earlier attempt was lost, and then came {what}",
-            f"Look at the workflow of assistant '{self.rules.assistant_id}'; another detach does no harm.",
-            facts=failure.facts,
+    def unknown(self, cause: str, source: AitronosError) -> AitronosOutcomeUnknownError:
+        """Return the error of a detach that an earlier attempt may have done."""
+        names = ("status_code", "code", "error_type", "system_message", "details", "trace_id", "request_id")
+        return AitronosOutcomeUnknownError(
+            f"The response to an earlier attempt was lost, then came {cause}",
+            fix=f"Check the workflow of {self.assistant}; another detach does no harm.",
+            maybe_done=True,
+            may_pass_now=source.may_pass_now,
+            retry_after=source.retry_after,
+            **{name: getattr(source, name) for name in names},
         )
 
-
-@dataclass(frozen=True, kw_only=True)
-class CheckOperation(Operation):
-    """
-    Read the link, and judge it as a detach would; its value is a :class:`DetachOutcome`.
-
-    :param rules: what a detach would take off, and from which assistant.
-    :param link: reads what is linked.
-    """
-
-    rules: DetachRules
-    link: LinkOperation
-
-    def named(self) -> Iterable[str]:
-        """Return the ids that the caller has named."""
-        return self.rules.named()
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return what would be detached."""
-        return self._judge(self.link.done(body, ambiguous=ambiguous, mask=mask))
-
-    def settle(self, failure: Failure, *, ambiguous: bool, look: Look, mask: Mask) -> Done | Failure:
-        """Return what a 404 means: nothing to detach, or no such assistant."""
-        return self._judge(self.link.settle(failure, ambiguous=ambiguous, look=look, mask=mask))
-
-    def _judge(self, found: Done | Failure) -> Done | Failure:
-        if isinstance(found, Failure):
-            return found
-        linked: Workflow | None = found.value
-        would = self.rules.judge_link(linked, known=None, ambiguous=False)
-        if isinstance(would, Done | Failure):
-            return would
-        return Done(
-            DetachOutcome(self.rules.result(would)),
-            f"Would detach workflow {_shown(would)} from assistant '{self.rules.assistant_id}'; "
-            "nothing was detached: check_only is set",
+    def result(self, outcome: Outcome, workflow_id: str | None, message: str | None = None) -> DetachResult:
+        """Return what the caller gets."""
+        result = DetachResult(
+            assistant_id=self.wanted.assistant_id, workflow_id=workflow_id, message=message, outcome=outcome
         )
-
-
-def _shown(workflow: WorkflowSummary) -> str:
-    """Return a workflow's id, and what else is known of it, on one line."""
-    known = [workflow["name"], None if workflow["version"] is None else f"version {workflow['version']}"]
-    more = ", ".join(one for one in known if one)
-    return f"'{workflow['id']}'" + (f" ({more})" if more else "")
-
-
-def _notes(
-    body: dict[str, Any],
-    workflow_id: str | None,
-    known: WorkflowSummary | None,
-    *,
-    ambiguous: bool,
-    mask: Mask,
-) -> list[str]:
-    """Return what a person should know of a detach that succeeded."""
-    named = body.get("workflow_id")
-    notes = []
-    if not body:
-        notes.append("the API answered 204, which names no workflow")
-    elif body.get("assistant_id") is None:
-        notes.append("the answer named no assistant")
-    if workflow_id is None and named is not None:
-        notes.append(f"the answer held '{safe_text(named, mask=mask, limit=200)}' for the workflow's id")
-    if workflow_id is None and ambiguous:
-        notes.append("an earlier attempt, whose answer was lost, probably detached it")
-    elif workflow_id is None and known is not None:
-        notes.append("the id is the one that was linked just before")
-    if workflow_id is not None and known is not None and workflow_id != known["id"]:
-        notes.append(f"just before, '{known['id']}' was linked")
-    return notes
+        if self.wanted.details:
+            is_known = self.linked is not None and self.linked["id"] == workflow_id
+            result["workflow"] = self.linked if is_known else None
+        return result

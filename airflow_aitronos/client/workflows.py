@@ -1,39 +1,50 @@
-"""The calls on workflows: what they send, and what their replies mean."""
+"""The calls on workflows and links, and the check of the key, as plain functions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypedDict, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypedDict, TypeVar, cast
 
-from airflow_aitronos.client.envelope import Expected
-from airflow_aitronos.client.ids import check_id, expand_path, is_nothing
-from airflow_aitronos.client.mask import Mask
-from airflow_aitronos.client.operation import Done, Operation
-from airflow_aitronos.client.reply import Failure
-from airflow_aitronos.client.safe_text import optional_text, safe_text
-from airflow_aitronos.client.transport import Request
+from airflow_aitronos.client.api_call import CREATED, OK, OK_OR_EMPTY, Call, Client
+from airflow_aitronos.client.responses import TOO_LARGE
+from airflow_aitronos.client.sanitize import Redact, optional_text, safe_text
+from airflow_aitronos.client.validation import (
+    check_bool,
+    check_id,
+    expand_path,
+    is_nothing,
+    json_ready,
+    refusal,
+)
 from airflow_aitronos.exceptions import (
-    AitronosInputError,
+    AitronosError,
+    AitronosNotFoundError,
     AitronosResponseError,
     AitronosWrongResourceError,
 )
 
-CREATED = Expected(frozenset({200, 201}))
+LARGEST_PAGE = 100
 
-_KINDS: dict[str, type] = {"definition": dict, "is_active": bool, "active_only": bool}
-"""Types of the fields of a body or a query that are no text ("Workflows" pages of the API reference)."""
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_TYPES: dict[str, type] = {
+    "definition": dict,
+    "is_active": bool,
+    "active_only": bool,
+    "include_inactive": bool,
+}
+"""Types of the fields that are no text ("Workflows" pages)."""
+_CHECK_HOST = "Check that Host of the connection is the API."
 
-_CLOCKS_APART = 300.0
-"""Seconds that the server's clock and ours may be apart without a workflow being taken for an old one."""
+T = TypeVar("T")
 
 
 class Workflow(TypedDict):
     """
-    A workflow ("Workflows" pages of the vendor's API reference); a field that the API left out is None.
+    A workflow ("Workflows" pages); a field that the API left out is None.
 
     ``definition`` is the graph of nodes; ``created_at`` and ``updated_at`` are Unix seconds; ``assistant_id``
-    is the linked assistant.
+    is the linked assistant. ``has_assistant`` says whether the graph has an assistant node, not whether an
+    assistant is linked.
     """
 
     id: str
@@ -51,14 +62,8 @@ class Workflow(TypedDict):
     has_assistant: bool | None
 
 
-class DeployedWorkflow(Workflow):
-    """A workflow, and whether the call made it: None where the answer leaves that open."""
-
-    created: bool | None
-
-
 class WorkflowSummary(TypedDict):
-    """What tells which workflow it is; fit for XCom, unlike the whole definition."""
+    """Which workflow it is; small enough for XCom, unlike the definition."""
 
     id: str
     name: str | None
@@ -67,7 +72,7 @@ class WorkflowSummary(TypedDict):
 
 
 class AssistantWorkflow(TypedDict):
-    """Which workflow is linked to an assistant, fit for XCom; None for both if none is."""
+    """Which workflow is linked to an assistant; None for both if none is."""
 
     assistant_id: str
     workflow_id: str | None
@@ -75,356 +80,395 @@ class AssistantWorkflow(TypedDict):
 
 
 class PromoteResult(TypedDict):
-    """What a promotion returns ("Promote workflow to assistant" page of the vendor's API reference)."""
+    """The result of a promotion ("Promote workflow to assistant" page)."""
 
     assistant_id: str
     workflow_id: str
     message: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class WorkflowOperation(Operation):
-    """
-    A call that answers with one workflow.
+class KeyValidation(TypedDict):
+    """What the API says of the key ("Validate authentication" page); only ``is_valid`` decides."""
 
-    :param workflow_id: the workflow that was asked for; None if the API chooses it.
-    """
-
-    workflow_id: str | None = None
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return the documented fields, or the failure of a reply about something else."""
-        workflow = read_workflow(body, self.workflow_id, mask=mask)
-        if isinstance(workflow, Failure):
-            return workflow
-        return Done(dict(workflow), f"Done: {self.intent} (workflow {_which(workflow)})")
+    is_valid: bool
+    error: str | None
+    requires_reconnect: bool | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class CreateOperation(WorkflowOperation):
-    """
-    ``POST /v1/workflows``, which makes a workflow or updates the one with the same ``external_id``.
-
-    :param shown: which workflow it is, for the log.
-    :param started: when the call was made, in Unix seconds.
-    """
-
-    shown: str
-    started: float
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return the documented fields and whether the workflow is new, or the failure of another reply."""
-        workflow = read_workflow(body, None, mask=mask)
-        if isinstance(workflow, Failure):
-            return workflow
-        # Without an external_id there is nothing that could be updated, and nothing is sent twice.
-        created = _is_new(workflow, ambiguous=ambiguous, since=self.started) if self.idempotent else True
-        did = {True: "Created", False: "Updated", None: "Created or updated"}[created]
-        return Done(
-            {**workflow, "created": created},
-            f"{did} workflow {self.shown}: {_which(workflow)}",
-            facts={"workflow_id": safe_text(workflow["id"], limit=130)},
-        )
+# --- any call ---
 
 
-@dataclass(frozen=True, kw_only=True)
-class PromoteOperation(Operation):
-    """
-    ``POST /v1/workflows/{workflow_id}/promote-to-assistant``.
-
-    :param workflow_id: the workflow, checked.
-    """
-
-    workflow_id: str
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return the documented fields, or the failure of a reply about another workflow."""
-        assistant_id = optional_text(body.get("assistant_id"), mask=mask)
-        if assistant_id is None:
-            return _nonsense("the answer names no assistant")
-        answered = body.get("workflow_id", self.workflow_id)
-        if answered != self.workflow_id:
-            wrong = _wrong("workflow", answered, self.workflow_id, mask)
-            what = f"{wrong.what}, and names assistant '{assistant_id}'"
-            return replace(wrong, what=what, facts={"assistant_id": assistant_id})
-        result = PromoteResult(
-            assistant_id=assistant_id,
-            workflow_id=self.workflow_id,
-            message=optional_text(body.get("message"), mask=mask),
-        )
-        summary = f"Promoted workflow '{self.workflow_id}' to assistant '{assistant_id}'"
-        return Done(dict(result), summary, facts={"assistant_id": assistant_id})
-
-
-@dataclass(frozen=True, kw_only=True)
-class PageOperation(Operation):
-    """``GET /v1/workflows``; its value is the page's workflows and the total."""
-
-    def done(self, body: dict[str, Any], *, ambiguous: bool, mask: Mask) -> Done | Failure:
-        """Return a list of workflows, and how many there are in all, None if the API does not say."""
-        listed, total = body.get("workflows"), body.get("total")
-        if not isinstance(listed, list):
-            return _nonsense("the answer lists no workflows")
-        page = []
-        for one in listed:
-            workflow = read_workflow(one, None, mask=mask)
-            if isinstance(workflow, Failure):
-                return workflow
-            page.append(workflow)
-        known = isinstance(total, int) and not isinstance(total, bool)
-        return Done((page, total if known else None), f"Read {len(page)} workflows")
-
-
-def get_workflow(workflow_id: object) -> WorkflowOperation:
-    """
-    Return the operation that reads a workflow.
-
-    :param workflow_id: the workflow, unchecked.
-    :raises AitronosInputError: if it cannot be sent.
-    """
-    checked = check_id("workflow_id", workflow_id)
-    path = expand_path("/v1/workflows/{workflow_id}", {"workflow_id": checked})
-    return WorkflowOperation(
-        request=Request("GET", path),
-        intent=f"read workflow '{checked}'",
-        idempotent=True,
-        expected=Expected(),
-        subject={"workflow_id": checked},
-        workflow_id=checked,
+def request(
+    client: Client,
+    method: str,
+    path: str,
+    *,
+    path_params: Mapping[str, object] | None,
+    json: Any,
+    params: Mapping[str, Any] | None,
+    idempotent: bool | None,
+) -> dict[str, Any]:
+    """Make any call; see :meth:`AitronosHook.request`."""
+    verb = method.upper() if isinstance(method, str) else ""
+    if verb not in _METHODS:
+        raise refusal(f"The method is not one of {', '.join(_METHODS)}.", "Pass one of them.")
+    expanded = expand_path(path, path_params)
+    if idempotent is not None:
+        check_bool("idempotent", idempotent)
+    if params is not None and not isinstance(params, Mapping):
+        raise refusal("params is not a dict.", "Pass the query parameters by name.")
+    call = Call(
+        client,
+        f"{verb} {expanded}",
+        repeatable=verb in ("GET", "DELETE") if idempotent is None else idempotent,
+        check_first=f"Read what {verb} {expanded} changes before you repeat it.",
     )
+    accepted = {"POST": CREATED, "DELETE": OK_OR_EMPTY}.get(verb, OK)
+    return _send(call, verb, expanded, lambda body: body, json=json, params=params, accepted=accepted)
 
 
-def create_workflow(fields: Mapping[str, Any], *, now: float) -> CreateOperation:
-    """
-    Return the operation that makes a workflow, or updates the one with the same ``external_id``.
-
-    :param fields: of the body; None stands for "not given".
-    :param now: the wall clock, in Unix seconds.
-    :raises AitronosInputError: if a field has no legal value.
-    """
-    body = _checked(fields)
-    name, external_id = body.get("name"), body.get("external_id")
-    if name is None:
-        raise _refusal("a workflow needs a name.")
-    if "definition" not in body:
-        raise _refusal("a workflow needs a definition.")
-    which = shown(name)
-    if external_id is not None:
-        which += f" (external_id {shown(external_id)})"
-    return CreateOperation(
-        request=Request("POST", "/v1/workflows", json=body),
-        intent=f"create or update workflow {which}",
-        # The API finds a workflow by its external_id; without one, sent twice makes two.
-        idempotent=external_id is not None,
-        expected=CREATED,
-        look_first=look_before_creating(which),
-        shown=which,
-        started=now,
-    )
+def _send(call: Call, method: str, path: str, read: Callable[[dict[str, Any]], T], **how: Any) -> T:
+    """Make a call of one request; ``read`` takes its body apart, and raises if it makes no sense."""
+    for attempt in call.attempts():
+        with attempt:
+            value = read(call.request(method, path, **how))
+            ids = _ids_in(value)
+            shown = ", ".join(f"{name} {known}" for name, known in ids.items() if known)
+            call.succeed(f"Done: {call.intent}{f' ({shown})' if shown else ''}", ids=ids)
+            return value
+    raise AssertionError("attempts() raises")  # pragma: no cover
 
 
-def update_workflow(workflow_id: object, fields: Mapping[str, Any]) -> WorkflowOperation:
-    """
-    Return the operation that changes a workflow.
+def _ids_in(value: object) -> dict[str, str | None]:
+    """Return the ids that a response names, as safe text."""
+    body: Any = value if isinstance(value, dict) else {}
+    workflow_id = body.get("workflow_id") or (body.get("id") if "definition" in body else None)
+    named = {"assistant_id": body.get("assistant_id"), "workflow_id": workflow_id}
+    return {name: optional_text(value, limit=130) for name, value in named.items()}
 
-    :param workflow_id: the workflow, unchecked.
-    :param fields: to change; None stands for "as it is".
-    :raises AitronosInputError: if it cannot be sent.
-    """
+
+# --- workflows ---
+
+
+def get_workflow(client: Client, workflow_id: object) -> Workflow:
+    """Read a workflow; see :meth:`AitronosHook.get_workflow`."""
     checked = check_id("workflow_id", workflow_id)
+    call = Call(client, f"read workflow '{checked}'", ids={"workflow_id": checked})
+    return _send(call, "GET", f"/v1/workflows/{checked}", lambda body: _workflow(body, checked, call.redact))
+
+
+def create_workflow(client: Client, fields: Mapping[str, Any]) -> Workflow:
+    """Create a workflow, or update the one with its ``external_id``; see the hook's method."""
     body = _checked(fields)
+    for name in ("name", "definition"):
+        if name not in body:
+            raise refusal(f"{name} of the workflow is missing.", "Pass it.")
+    which, external_id = quoted(body["name"]), body.get("external_id")
+    shown = which if external_id is None else f"{which} (external_id {quoted(external_id)})"
+    call = Call(
+        client,
+        f"create or update workflow {shown}",
+        # The API finds a workflow by its external_id. Without one, two requests create two workflows.
+        repeatable=external_id is not None,
+        check_first=check_before_creating(which),
+    )
+    read = lambda body: _workflow(body, None, call.redact)  # noqa: E731  # as short as its name
+    return _send(call, "POST", "/v1/workflows", read, json=body, accepted=CREATED)
+
+
+def update_workflow(client: Client, workflow_id: object, fields: Mapping[str, Any]) -> Workflow:
+    """Change a workflow; see :meth:`AitronosHook.update_workflow`."""
+    checked, body = check_id("workflow_id", workflow_id), _checked(fields)
     if not body:
-        raise _refusal(f"no field of workflow '{checked}' is to be changed.")
-    path = expand_path("/v1/workflows/{workflow_id}", {"workflow_id": checked})
-    return WorkflowOperation(
-        request=Request("PATCH", path, json=body),
-        intent=f"update workflow '{checked}'",
-        idempotent=False,
-        expected=Expected(),
-        look_first=f"Read workflow '{checked}': its version and updated_at tell whether it was changed.",
-        subject={"workflow_id": checked},
-        workflow_id=checked,
+        raise refusal(f"No field of workflow '{checked}' would change.", "Pass at least one.")
+    call = Call(
+        client,
+        f"update workflow '{checked}'",
+        ids={"workflow_id": checked},
+        repeatable=False,
+        check_first=f"Read workflow '{checked}': its version and updated_at say whether it was changed.",
     )
+    read = lambda body: _workflow(body, checked, call.redact)  # noqa: E731  # as short as its name
+    return _send(call, "PATCH", f"/v1/workflows/{checked}", read, json=body)
 
 
-def promote_workflow(workflow_id: object, fields: Mapping[str, Any]) -> PromoteOperation:
-    """
-    Return the operation that makes a new assistant from a workflow.
-
-    :param workflow_id: the workflow, unchecked.
-    :param fields: of the body; None stands for "not given".
-    :raises AitronosInputError: if it cannot be sent.
-    """
+def promote_workflow(client: Client, workflow_id: object, fields: Mapping[str, Any]) -> PromoteResult:
+    """Create an assistant from a workflow; see :meth:`AitronosHook.promote_workflow_to_assistant`."""
     checked = check_id("workflow_id", workflow_id)
-    path = expand_path("/v1/workflows/{workflow_id}/promote-to-assistant", {"workflow_id": checked})
-    return PromoteOperation(
-        request=Request("POST", path, json=_checked(fields)),
-        intent=f"promote workflow '{checked}' to an assistant",
-        idempotent=False,
-        expected=CREATED,
-        look_first=look_before_promoting(checked),
-        subject={"workflow_id": checked},
-        workflow_id=checked,
+    call = Call(
+        client,
+        f"promote workflow '{checked}' to an assistant",
+        ids={"workflow_id": checked},
+        repeatable=False,
+        check_first=check_before_promoting(checked),
     )
 
+    def read(body: dict[str, Any]) -> PromoteResult:
+        assistant_id = optional_text(body.get("assistant_id"), call.redact)
+        if assistant_id is None:
+            raise _invalid("The response names no assistant.")
+        if (answered := body.get("workflow_id", checked)) != checked:
+            error = _wrong("workflow", answered, checked, call.redact)
+            error.assistant_id = assistant_id
+            raise error
+        message = optional_text(body.get("message"), call.redact)
+        return PromoteResult(assistant_id=assistant_id, workflow_id=checked, message=message)
 
-def shown(name: object) -> str:
-    """
-    Return a name in quotes, as safe text.
+    path = f"/v1/workflows/{checked}/promote-to-assistant"
+    return _send(call, "POST", path, read, json=_checked(fields), accepted=CREATED)
 
-    :param name: unchecked.
-    """
+
+def check_before_creating(which: str) -> str:
+    """Return what to check before a workflow is created once more."""
+    return f"Check whether list_workflows() shows the name {which}: then it was created."
+
+
+def check_before_promoting(workflow_id: str) -> str:
+    """Return what to check before a workflow is promoted once more."""
+    return f"Check whether workflow '{workflow_id}' has a new assistant_id: then it was promoted."
+
+
+def quoted(name: object) -> str:
+    """Return a name in quotes, as safe text."""
     return f"'{safe_text(name, limit=100)}'"
 
 
-def look_before_creating(which: str) -> str:
-    """
-    Return what to look at before a workflow is created once more.
-
-    :param which: workflow, in quotes.
-    """
-    return f"List the workflows and look for the name {which}: if it is there, it was created."
+def list_workflows(client: Client, filters: Mapping[str, Any], page_size: object) -> Iterator[Workflow]:
+    """Check the arguments and return an iterator of workflows; see :meth:`AitronosHook.list_workflows`."""
+    redact = client.http.settings.redact
+    return _list(client, "workflows", filters, page_size, lambda row: _workflow(row, None, redact))
 
 
-def look_before_promoting(workflow_id: str) -> str:
-    """
-    Return what to look at before a workflow is promoted once more.
-
-    :param workflow_id: the workflow, checked.
-    """
-    return f"Read workflow '{workflow_id}': if its assistant_id names a new assistant, it was promoted."
-
-
-def list_workflows(filters: Mapping[str, Any], *, limit: int, offset: int) -> PageOperation:
-    """
-    Return the operation that reads one page of the workflows.
-
-    :param filters: of the query; None stands for "not given".
-    :param limit: workflows at most.
-    :param offset: workflows to leave out at the beginning.
-    """
+def _list(
+    client: Client, what: str, filters: Mapping[str, Any], page_size: object, read_row: Callable[[object], T]
+) -> Iterator[T]:
+    """Return an iterator over all pages; ``what`` is the end of the path and the key of the list."""
+    if isinstance(page_size, bool) or not isinstance(page_size, int) or not 1 <= page_size <= LARGEST_PAGE:
+        raise refusal(f"page_size is not 1 to {LARGEST_PAGE}.", "Correct it or leave it out.")
     query = {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in _checked(filters).items()
     }
-    return PageOperation(
-        request=Request("GET", "/v1/workflows", params={**query, "limit": limit, "offset": offset}),
-        intent="list the workflows",
-        idempotent=True,
-        expected=Expected(),
-    )
+    return _pages(client, what, query, page_size, read_row)
 
 
-def read_workflow(body: object, asked: str | None, *, mask: Mask) -> Workflow | Failure:
+def _pages(
+    client: Client, what: str, query: Mapping[str, Any], page_size: int, read_row: Callable[[object], T]
+) -> Iterator[T]:
+    seen: set[str] = set()
+    offset = 0
+    while True:
+        call = Call(client, f"list the {what} from offset {offset}")
+
+        def read(body: dict[str, Any]) -> tuple[list[T], set[str], Any]:
+            listed = body.get(what)
+            if not isinstance(listed, list):
+                raise _invalid(f"The response lists no {what}.")
+            page, ids = [read_row(one) for one in listed], {one["id"] for one in listed}
+            # A server that ignores the offset would be asked for ever.
+            if page and seen >= ids:
+                raise _invalid(f"The page at offset {offset} repeats earlier ones.")  # noqa: B023  # called at once
+            return page, ids, body.get("total")
+
+        too_large = None
+        try:
+            params = {**query, "limit": page_size, "offset": offset}
+            page, ids, total = _send(call, "GET", f"/v1/{what}", read, params=params)
+        except AitronosResponseError as error:
+            too_large = error
+        if too_large is not None:
+            if too_large.details != TOO_LARGE or page_size == 1:
+                raise too_large
+            page_size = page_size // 2
+            continue
+        seen.update(ids)
+        yield from page
+        offset += len(page)
+        is_last = offset >= total if type(total) is int else len(page) < page_size
+        if not page or is_last:
+            return
+
+
+# --- assistants ---
+
+
+def get_assistant(client: Client, assistant_id: object) -> dict[str, Any]:
+    """Read an assistant; see :meth:`AitronosHook.get_assistant`."""
+    checked = check_id("assistant_id", assistant_id)
+    call = Call(client, f"read assistant '{checked}'", ids={"assistant_id": checked})
+    read = lambda body: _about("assistant", body, checked, call.redact)  # noqa: E731  # as short as its name
+    return _send(call, "GET", f"/v1/assistants/{checked}", read)
+
+
+def list_assistants(
+    client: Client, organization_id: object, filters: Mapping[str, Any], page_size: object
+) -> Iterator[dict[str, Any]]:
+    """Check the arguments and return an iterator of assistants; see :meth:`AitronosHook.list_assistants`."""
+    query = {"organization_id": check_id("organization_id", organization_id), **filters}
+    redact = client.http.settings.redact
+    return _list(client, "assistants", query, page_size, lambda row: _about("assistant", row, None, redact))
+
+
+# --- links ---
+
+
+def get_assistant_workflow(client: Client, assistant_id: object) -> Workflow | None:
+    """Read which workflow is linked; see :meth:`AitronosHook.get_assistant_workflow`."""
+    checked = check_id("assistant_id", assistant_id)
+    call = Call(client, f"read the workflow of assistant '{checked}'", ids={"assistant_id": checked})
+    for attempt in call.attempts():
+        with attempt:
+            workflow = read_link(call, checked)
+            linked = f"workflow '{summary_of(workflow)['id']}'" if workflow else "no workflow"
+            call.succeed(f"Assistant '{checked}' has {linked} linked")
+            return workflow
+    raise AssertionError("attempts() raises")  # pragma: no cover
+
+
+def read_link(call: Call, assistant_id: str) -> Workflow | None:
     """
-    Return the documented fields of a workflow, or the failure of a reply that is none.
+    Read which workflow is linked, in the attempt of a call; None if none is.
 
-    :param body: that should be a workflow.
-    :param asked: id of the workflow that was asked for, None for any.
-    :param mask: replaces secrets.
+    What the API answers where nothing is linked is not documented: 404 and null are both understood.
+
+    :param call: to send the request with.
+    :param assistant_id: checked.
     """
-    answered = body.get("id") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(answered, str) or not answered.strip():
-        return _nonsense("the answer names no workflow")
-    if asked is not None and answered != asked:
-        return _wrong("workflow", answered, asked, mask)
-    return cast("Workflow", {name: body.get(name) for name in Workflow.__annotations__})
+    try:
+        body = call.request("GET", link_path(assistant_id), null=True)
+        if not body:
+            return None
+        workflow = _workflow(body, None, call.redact)
+        if workflow["assistant_id"] not in (None, assistant_id):
+            raise _wrong("assistant", workflow["assistant_id"], assistant_id, call.redact)
+        return workflow
+    except AitronosError as error:
+        error.maybe_done = False  # a read, whatever the rest of the call does
+        if not isinstance(error, AitronosNotFoundError):
+            raise
+        not_found = error
+    if not not_found.has_envelope or is_about_assistant(not_found):
+        raise not_found
+    if is_about_link(not_found) or read_assistant_link(call, assistant_id) == "none":
+        return None
+    raise not_found
+
+
+def link_path(assistant_id: str) -> str:
+    """Return the path of a link, to read and to delete."""
+    return f"/v1/assistants/{assistant_id}/workflow"
+
+
+def is_about_assistant(not_found: AitronosError) -> bool:
+    """Return whether a 404 says that the assistant is unknown."""
+    return (not_found.code or "").upper() == "ASSISTANT_NOT_FOUND"
+
+
+def is_about_link(not_found: AitronosError) -> bool:
+    """Return whether a 404 says that there is no workflow."""
+    return "WORKFLOW" in (not_found.code or "").upper()
+
+
+def read_assistant_link(call: Call, assistant_id: str) -> Literal["none", "unclear", "no assistant"]:
+    """
+    Ask the assistant itself, with one ``GET /v1/assistants/{assistant_id}``, whether a workflow is linked.
+
+    :param call: to send the request with.
+    :param assistant_id: checked.
+    :return: ``none`` only if the response is about this assistant, and its ``workflow_id`` is there and null.
+    :raises AitronosError: if the assistant cannot be read for another reason than 404.
+    """
+    try:
+        assistant = call.request("GET", f"/v1/assistants/{assistant_id}")
+    except AitronosNotFoundError:
+        return "no assistant"
+    is_unlinked = assistant.get("id") == assistant_id and assistant.get("workflow_id", "") is None
+    return "none" if is_unlinked else "unclear"
 
 
 def summary_of(workflow: Workflow) -> WorkflowSummary:
-    """
-    Return what tells which workflow it is, as safe text.
-
-    :param workflow: the whole of it.
-    """
-    version = workflow["version"]
+    """Return which workflow it is, as safe text."""
     return WorkflowSummary(
         id=safe_text(workflow["id"]),
         name=optional_text(workflow["name"]),
-        version=version if isinstance(version, int) and not isinstance(version, bool) else None,
+        version=workflow["version"] if type(workflow["version"]) is int else None,
         external_id=optional_text(workflow["external_id"]),
     )
 
 
 def link_of(assistant_id: str, workflow: Workflow | None) -> AssistantWorkflow:
-    """
-    Return which workflow is linked to an assistant, in short.
-
-    :param assistant_id: the assistant, checked or not.
-    :param workflow: its workflow, None for none.
-    """
+    """Return which workflow is linked to an assistant, in short."""
     summary = summary_of(workflow) if workflow is not None else None
     return AssistantWorkflow(
         assistant_id=assistant_id.strip(), workflow_id=summary["id"] if summary else None, workflow=summary
     )
 
 
-def _which(workflow: Workflow) -> str:
-    """Return a workflow's id and version, as safe text."""
-    summary = summary_of(workflow)
-    version = f", version {summary['version']}" if summary["version"] is not None else ""
-    return f"'{summary['id']}'{version}"
+# --- the key ---
 
 
-def _is_new(workflow: Workflow, *, ambiguous: bool, since: float) -> bool | None:
-    """
-    Tell whether an upsert made the workflow, None for "no telling".
+def validate_key(client: Client) -> KeyValidation:
+    """Ask the API about the key; see :meth:`AitronosHook.validate_key`."""
+    call = Call(client, "validate the API key")
 
-    The vendor does not document how versions count: an update that changes nothing may leave the first one.
+    def read(body: dict[str, Any]) -> KeyValidation:
+        is_valid, reconnect = body.get("is_valid"), body.get("requires_reconnect")
+        if not isinstance(is_valid, bool):
+            raise _invalid("The response does not say whether the API key is valid.")
+        return KeyValidation(
+            is_valid=is_valid,
+            error=optional_text(body.get("error"), call.redact),
+            requires_reconnect=reconnect if isinstance(reconnect, bool) else None,
+        )
 
-    :param workflow: that the API answered with.
-    :param ambiguous: whether an earlier attempt may have made it.
-    :param since: when the call was made, in Unix seconds.
-    """
-    version, created_at = workflow["version"], workflow["created_at"]
-    if isinstance(version, bool) or not isinstance(version, int):
-        return None
-    if version > 1:
-        return None if ambiguous else False
-    if version < 1 or isinstance(created_at, bool) or not isinstance(created_at, int | float):
-        return None
-    is_fresh = created_at >= since - _CLOCKS_APART and created_at == workflow["updated_at"]
-    return True if is_fresh else None
+    return _send(call, "GET", "/v1/auth/validate", read)
+
+
+# --- bodies ---
+
+
+def _workflow(body: object, asked: str | None, redact: Redact) -> Workflow:
+    """Return the documented fields of a workflow."""
+    known = _about("workflow", body, asked, redact)
+    return cast("Workflow", {name: known.get(name) for name in Workflow.__annotations__})
+
+
+def _about(kind: str, body: object, asked: str | None, redact: Redact) -> dict[str, Any]:
+    """Return a body, and refuse one that is about something else."""
+    answered = body.get("id") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(answered, str) or not answered.strip():
+        raise _invalid(f"The response names no {kind}.")
+    if asked is not None and answered != asked:
+        raise _wrong(kind, answered, asked, redact)
+    return body
 
 
 def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return the fields that were given, each of the type that the API documents.
-
-    :param fields: by name; None stands for "not given".
-    :raises AitronosInputError: if one is of another type, or is what templates make of a missing value.
-    """
+    """Return the fields that were given, each of its documented type; None stands for "not given"."""
     given = {name: value for name, value in fields.items() if value is not None}
     for name, value in given.items():
-        kind = _KINDS.get(name, str)
+        kind = _TYPES.get(name, str)
         if not isinstance(value, kind):
-            raise _refusal(f"{name} must be of type {kind.__name__}, not {type(value).__name__}.")
-        # An empty description takes one away; nothing else can be empty.
-        if isinstance(value, str) and is_nothing(value) and (name != "description" or value.strip()):
-            raise _refusal(
-                f"{name} is '{safe_text(value, limit=60)}'. Did an upstream XCom or variable return nothing? "
-                "Leave it out if it is not wanted."
+            raise refusal(
+                f"{name} is of type {type(value).__name__}, not {kind.__name__}.",
+                "With render_template_as_native_obj=True a template renders to another type than text.",
             )
+        # An empty description removes the text; nothing else may be empty.
+        if isinstance(value, str) and is_nothing(value) and (name != "description" or value.strip()):
+            raise refusal(f"{name} is {quoted(value)}.", "Did an upstream XCom or variable return nothing?")
+    if "definition" in given:
+        given["definition"] = json_ready("definition", given["definition"])
     return given
 
 
-def _refusal(why: str) -> AitronosInputError:
-    return AitronosInputError(f"Nothing was sent: {why} Trying again cannot help.")
+def _invalid(cause: str) -> AitronosResponseError:
+    return AitronosResponseError(cause, fix=_CHECK_HOST, maybe_done=True)
 
 
-def _nonsense(what: str) -> Failure:
-    return Failure(
-        AitronosResponseError,
-        what,
-        "Check that Host of the connection is the API.",
-        maybe_done=True,
-    )
-
-
-def _wrong(kind: str, answered: object, asked: str, mask: Mask) -> Failure:
-    return Failure(
-        AitronosWrongResourceError,
-        f"the answer speaks of {kind} '{safe_text(answered, mask=mask, limit=130)}' instead of '{asked}'",
-        "Look at both, and tell the vendor.",
+def _wrong(kind: str, answered: object, asked: str, redact: Redact) -> AitronosWrongResourceError:
+    shown = safe_text(answered, redact, limit=130)
+    return AitronosWrongResourceError(
+        f"The response is about {kind} '{shown}', not '{asked}'.",
+        fix="Check both, and tell the vendor.",
         maybe_done=True,
     )

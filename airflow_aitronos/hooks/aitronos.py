@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from airflow_aitronos._compat import AirflowSkipException
-from airflow_aitronos.client import links, workflows
-from airflow_aitronos.client.call import Client
-from airflow_aitronos.client.clock import Clock, SystemClock
-from airflow_aitronos.client.detach import check_operation, check_rules, detach_operation
-from airflow_aitronos.client.key_check import KeyValidation, check_key, validate_key
-from airflow_aitronos.client.operation import generic_operation
-from airflow_aitronos.client.options import IfNotAttached
-from airflow_aitronos.client.pages import check_page_size, read_pages
-from airflow_aitronos.client.settings import Settings, load_settings
-from airflow_aitronos.exceptions import AitronosConfigurationError
+from airflow_aitronos.client import workflows
+from airflow_aitronos.client.api_call import Client
+from airflow_aitronos.client.deadline import Clock, SystemClock
+from airflow_aitronos.client.detach import Detach, SentState, wanted_detach
+from airflow_aitronos.client.http import Http
+from airflow_aitronos.client.settings import Settings, SettingsLoader
+from airflow_aitronos.exceptions import AitronosError
 
 if TYPE_CHECKING:
     import requests
 
-    from airflow_aitronos.client.detach import Memory
-    from airflow_aitronos.client.detach_rules import DetachOutcome, DetachResult
-    from airflow_aitronos.client.workflows import DeployedWorkflow, PromoteResult, Workflow
+    from airflow_aitronos.client.detach import DetachResult
+    from airflow_aitronos.client.pace import Pace
+    from airflow_aitronos.client.validation import IfNotAttached
+    from airflow_aitronos.client.workflows import KeyValidation, PromoteResult, Workflow
 
 TEST_TIMEOUT = 10.0
-"""Seconds that the *Test* button waits at most: it runs in a web request."""
+"""Longest time that *Test connection* takes, in seconds: it runs in a web request."""
 
 
 class AitronosHook(BaseHook):
     """
     Call the Aitronos API through an Airflow connection of type ``aitronos``.
 
-    Every option is taken from the argument, else from the connection's Extra, else from the default. Reuse
-    one hook for many calls, best as a context manager: its connections to the server stay open in between.
-    A hook belongs to one thread.
+    Each option is the argument, else the connection's Extra, else the default. Use one hook for many calls,
+    best as a context manager: its connections to the server stay open in between. A hook belongs to one
+    thread of one process.
 
     :param aitronos_conn_id: id of the connection: Password holds the API key, Host the base URL.
     :param connect_timeout: seconds to connect. Default 5.
     :param read_timeout: seconds without a byte. Default 30.
-    :param total_timeout: seconds for one call: all attempts, waits and slow bodies together; only the
-        resolution of the host name cannot be interrupted. Default 120.
-    :param max_attempts: requests at most for one call, 1 to 10. Default 4.
+    :param total_timeout: seconds for one call: all attempts, waits and slow bodies together. Name resolution,
+        an upload that moves and headers that come byte by byte are not bounded by it: set Airflow's
+        ``execution_timeout``, too. Default 120.
+    :param max_attempts: attempts at most for one call, 1 to 10. Default 4.
     :param max_backoff: longest wait of our own choosing between two attempts, in seconds. Default 20.
-    :param max_retry_after: longest ``Retry-After`` that is waited for inside a call, in seconds. Default 60.
+    :param max_retry_after: longest wait that the server may ask for and that is waited for inside a call, in
+        seconds. Default 60.
     :param verify: True, or the path of a CA bundle; False gives up the protection of TLS. Default True.
     :param allow_http: permit ``http://`` to a host other than this machine. Default False.
     """
@@ -85,7 +85,11 @@ class AitronosHook(BaseHook):
             "verify": verify,
             "allow_http": allow_http,
         }
-        self._is_cancelled = False
+        self.defaults: Mapping[str, Any] = {}
+        """Internal: defaults of options that an operator replaces; argument and Extra go before them."""
+        self._cancelled = False
+        self.is_cancelled: Callable[[], bool] = lambda: self._cancelled
+        """Asked before each request and in each slice of a wait; operators set their own."""
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -108,37 +112,52 @@ class AitronosHook(BaseHook):
         :raises airflow.exceptions.AirflowNotFoundException: if Airflow does not know the connection, or its
             secrets backend is down.
         """
-        settings = load_settings(
-            self.aitronos_conn_id,
-            self.get_connection(self.aitronos_conn_id),
-            self._arguments,
-            mask_secret=mask_secret,
+        return self._load_settings(
+            SettingsLoader(self.aitronos_conn_id, self.get_connection(self.aitronos_conn_id), mask_secret)
         )
+
+    async def read_connection(self) -> None:
+        """
+        Read the connection on an event loop, for a trigger that then calls the hook in a thread.
+
+        On Airflow 3.1 a thread cannot: the triggerer's channel to its supervisor is bound to the loop.
+
+        :raises AitronosConfigurationError: as :attr:`settings` does.
+        :raises airflow.exceptions.AirflowNotFoundException: as :attr:`settings` does.
+        """
+        self.settings = self._load_settings(
+            SettingsLoader(
+                self.aitronos_conn_id, await self.aget_connection(self.aitronos_conn_id), mask_secret
+            )
+        )
+
+    def _load_settings(self, loader: SettingsLoader) -> Settings:
+        settings = loader.load(self._arguments, self.defaults)
         for line in settings.warnings():
             self.log.warning("%s", line)
         return settings
 
     @cached_property
     def _client(self) -> Client:
-        return self._new_client(self.settings)
+        # Asked each time, since an operator sets is_cancelled once it has the hook.
+        return Client(Http(self.settings), self.log, self.clock, lambda: self.is_cancelled())  # noqa: PLW0108
 
-    def _new_client(self, settings: Settings) -> Client:
-        return Client(
-            settings,
-            log=self.log,
-            mask_secret=mask_secret,
-            is_cancelled=lambda: self._is_cancelled,
-            clock=self.clock,
-        )
+    def new_client(self, pace: Pace) -> Client:
+        """
+        Return what one thread makes its calls with; for operators that make many.
+
+        :param pace: of all the calls.
+        """
+        return replace(self._client, http=Http(self.settings), pace=pace)
 
     def get_conn(self) -> requests.Session:
         """
         Return the session that calls are sent through.
 
-        It sends the API key to the connection's own host only and follows no redirect. It does not retry, has
-        no deadline, and does not read replies: prefer :meth:`request`.
+        It sends the API key to the connection's own host only and follows no redirect. It does not retry and
+        has no deadline: prefer :meth:`request`.
         """
-        return self._client.transport.session
+        return self._client.http.session
 
     def request(
         self,
@@ -160,17 +179,22 @@ class AitronosHook(BaseHook):
         :param params: query.
         :param idempotent: whether the call may be sent again when it may have been carried out already.
             Default: GET and DELETE may, others may not. Say True for an upsert.
-        :return: the JSON object of the reply; empty for a 204 to a DELETE. All of it can go to XCom, unless
-            it has keys that Airflow keeps for itself, ``__classname__`` and ``__id__``.
+        :return: the JSON object of the response; empty for a 204 to a DELETE. All of it can go to XCom,
+            unless it has keys that Airflow keeps for itself, ``__classname__`` and ``__id__``.
         :raises AitronosInputError: if the call cannot be sent.
         :raises AitronosUnsafeToRepeatError: if it is unknown whether a call was carried out that may not be
             sent again.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        operation = generic_operation(
-            method, path, path_params=path_params, json=json, params=params, idempotent=idempotent
+        return workflows.request(
+            self._client,
+            method,
+            path,
+            path_params=path_params,
+            json=json,
+            params=params,
+            idempotent=idempotent,
         )
-        return cast("dict[str, Any]", self._client.call(operation))
 
     def detach_assistant_workflow(
         self,
@@ -181,37 +205,43 @@ class AitronosHook(BaseHook):
         record_workflow: bool | None = None,
         include_workflow_details: bool = False,
         check_only: bool = False,
-        memory: Memory | None = None,
+        state: SentState | None = None,
     ) -> DetachResult:
         """
-        Take the workflow off an assistant; the workflow itself is not deleted, and there is no undo.
+        Detach the workflow of an assistant ("Detach workflow from assistant" page).
+
+        The workflow itself is not deleted. There is no undo: no call links a workflow to an assistant again.
 
         :param assistant_id: the assistant.
-        :param expected_workflow_id: detach only this one, reading the link before every DELETE; None for any.
-        :param if_not_attached: ``succeed``, ``skip`` or ``fail``; None: a 200 is good, a 404 is an error.
-        :param record_workflow: read the link before every DELETE, log it, return its id whatever comes.
+        :param expected_workflow_id: detach only this one, and read the link before every DELETE; None for
+            any.
+        :param if_not_attached: outcome if nothing is linked: ``succeed``, ``skip`` or ``fail``; None: a 200
+            is a success, a 404 is an error.
+        :param record_workflow: read the link before every DELETE, log it, and return its id in any case.
         :param include_workflow_details: read the link, and return ``workflow`` too.
         :param check_only: read the link, and send no DELETE.
-        :param memory: of DELETEs that were sent before; for operators.
-        :return: :class:`~airflow_aitronos.client.detach_rules.DetachResult`.
+        :param state: what earlier tries of a task have sent; for operators.
+        :return: ``assistant_id`` (str), ``workflow_id`` (str or None), ``message`` (str or None) and
+            ``outcome``: ``detached``, ``not_attached`` or ``would_detach``; with details also ``workflow``:
+            None, or ``id`` (str), ``name`` (str or None), ``version`` (int or None) and ``external_id`` (str
+            or None).
         :raises AitronosWorkflowMismatchError: if another workflow is linked than the expected one.
-        :raises AitronosNotAttachedError: if nothing is linked, and that is to ``fail``.
-        :raises airflow.exceptions.AirflowSkipException: if nothing is linked, and that is to ``skip``.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosNotAttachedError: if nothing is linked and ``if_not_attached`` is ``fail``.
+        :raises airflow.exceptions.AirflowSkipException: if nothing is linked and it is ``skip``.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        rules = check_rules(
+        wanted = wanted_detach(
             assistant_id,
             expected_workflow_id,
-            if_not_attached=if_not_attached,
-            record_workflow=record_workflow,
-            include_workflow_details=include_workflow_details,
-            check_only=check_only,
+            if_not_attached,
+            record_workflow,
+            include_workflow_details,
+            check_only,
         )
-        operation = check_operation(rules) if check_only else detach_operation(rules, memory)
-        outcome: DetachOutcome = self._client.call(operation)
-        if if_not_attached == "skip" and not outcome.was_attached:
-            raise AirflowSkipException(f"Assistant '{rules.assistant_id}' has no workflow linked.")
-        return outcome.result
+        result = Detach(self._client, wanted, state or SentState()).run()
+        if result["outcome"] == "not_attached" and if_not_attached == "skip":
+            raise AirflowSkipException(f"Assistant '{wanted.assistant_id}' has no workflow linked.")
+        return result
 
     def get_assistant_workflow(self, assistant_id: str) -> Workflow | None:
         """
@@ -221,10 +251,9 @@ class AitronosHook(BaseHook):
         :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`, or None
             if none is linked.
         :raises AitronosNotFoundError: if there is no such assistant, or no telling whether there is.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        operation = links.get_assistant_workflow(assistant_id)
-        return cast("Workflow | None", self._client.call(operation))
+        return workflows.get_assistant_workflow(self._client, assistant_id)
 
     def get_workflow(self, workflow_id: str) -> Workflow:
         """
@@ -232,27 +261,74 @@ class AitronosHook(BaseHook):
 
         :param workflow_id: the workflow.
         :return: its fields, as in :class:`~airflow_aitronos.client.workflows.Workflow`.
-        :raises AitronosError: one of its subclasses for every end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        operation = workflows.get_workflow(workflow_id)
-        return cast("Workflow", self._client.call(operation))
+        return workflows.get_workflow(self._client, workflow_id)
 
     def list_workflows(
-        self, *, external_id: str | None = None, active_only: bool | None = None, page_size: int = 100
+        self, *, external_id: str | None = None, active_only: bool | None = None, page_size: int = 20
     ) -> Iterator[Workflow]:
         """
         Read the workflows of the key's organization, one page after the other as you iterate.
 
         :param external_id: only the workflow with this one.
         :param active_only: only active ones.
-        :param page_size: workflows in one call.
+        :param page_size: workflows in one call, 1 to 100; halved where a page is over 8 MiB.
         :return: each workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
         :raises AitronosResponseError: if a page repeats workflows of the page before it.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
         filters = {"external_id": external_id, "active_only": active_only}
-        check_page_size(page_size)
-        return read_pages(self._client, filters, page_size)
+        return workflows.list_workflows(self._client, filters, page_size)
+
+    def get_assistant(self, assistant_id: str) -> dict[str, Any]:
+        """
+        Read an assistant.
+
+        :param assistant_id: the assistant.
+        :return: the assistant as the API shows it, with its ``id``; ``workflow_id`` is the linked workflow.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
+        """
+        return workflows.get_assistant(self._client, assistant_id)
+
+    def list_assistants(
+        self,
+        organization_id: str,
+        *,
+        search: str | None = None,
+        access_mode: str | None = None,
+        include_inactive: bool | None = None,
+        sort_by: str | None = None,
+        sort_order: str | None = None,
+        fields: Literal["summary", "standard", "full"] | None = None,
+        page_size: int = 50,
+    ) -> Iterator[dict[str, Any]]:
+        """
+        Read the assistants of an organization, one page after the other as you iterate.
+
+        The API lists only those that the owner of the key may see.
+
+        :param organization_id: the organization.
+        :param search: only those whose texts hold this.
+        :param access_mode: only those with this one.
+        :param include_inactive: inactive ones, too.
+        :param sort_by: field to sort by.
+        :param sort_order: ``asc`` or ``desc``.
+        :param fields: how much of each to return.
+        :param page_size: assistants in one call, 1 to 100; halved where a page is over 8 MiB.
+        :return: each assistant as the API shows it, with its ``id``.
+        :raises AitronosResponseError: if a page repeats assistants of the page before it.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
+        """
+        filters = {
+            "search": search,
+            "access_mode": access_mode,
+            "include_inactive": include_inactive,
+            "sort_by": sort_by,
+            "sort_order": sort_order,
+            "fields": fields,
+        }
+        return workflows.list_assistants(self._client, organization_id, filters, page_size)
 
     def create_workflow(
         self,
@@ -261,7 +337,7 @@ class AitronosHook(BaseHook):
         definition: dict[str, Any],
         description: str | None = None,
         external_id: str | None = None,
-    ) -> DeployedWorkflow:
+    ) -> Workflow:
         """
         Create a workflow, or update the one with the same ``external_id``.
 
@@ -272,12 +348,10 @@ class AitronosHook(BaseHook):
         :param definition: its graph of nodes.
         :param description: of the workflow.
         :param external_id: your own id for it.
-        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`, and
-            ``created``: True if the call made it, False if it updated it, None if the answer leaves that
-            open, as the vendor does not document how versions count.
+        :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
         :raises AitronosUnsafeToRepeatError: if it is unknown whether it was created, and there is no
             ``external_id``.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
         fields = {
             "name": name,
@@ -285,8 +359,7 @@ class AitronosHook(BaseHook):
             "description": description,
             "external_id": external_id,
         }
-        operation = workflows.create_workflow(fields, now=self.clock.time())
-        return cast("DeployedWorkflow", self._client.call(operation))
+        return workflows.create_workflow(self._client, fields)
 
     def update_workflow(
         self,
@@ -309,7 +382,7 @@ class AitronosHook(BaseHook):
         :param external_id: new id of your own for it.
         :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`.
         :raises AitronosUnsafeToRepeatError: if it is unknown whether it was changed.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
         fields = {
             "name": name,
@@ -318,8 +391,7 @@ class AitronosHook(BaseHook):
             "is_active": is_active,
             "external_id": external_id,
         }
-        operation = workflows.update_workflow(workflow_id, fields)
-        return cast("Workflow", self._client.call(operation))
+        return workflows.update_workflow(self._client, workflow_id, fields)
 
     def promote_workflow_to_assistant(
         self,
@@ -340,11 +412,10 @@ class AitronosHook(BaseHook):
         :param primary_node_id: the node that answers; needed where several could.
         :return: ``assistant_id`` (str), ``workflow_id`` (str) and ``message`` (str or None).
         :raises AitronosUnsafeToRepeatError: if it is unknown whether the assistant was made.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
         fields = {"name": name, "description": description, "primary_node_id": primary_node_id}
-        operation = workflows.promote_workflow(workflow_id, fields)
-        return cast("PromoteResult", self._client.call(operation))
+        return workflows.promote_workflow(self._client, workflow_id, fields)
 
     def validate_key(self) -> KeyValidation:
         """
@@ -353,9 +424,9 @@ class AitronosHook(BaseHook):
         :return: ``is_valid`` (bool), ``error`` (str or None) and ``requires_reconnect`` (bool or None). Only
             ``is_valid`` decides: a text under ``error`` can stand beside a true one.
         :raises AitronosAuthenticationError: if the API refuses the key instead.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        return cast("KeyValidation", self._client.call(validate_key()))
+        return workflows.validate_key(self._client)
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -367,22 +438,26 @@ class AitronosHook(BaseHook):
         :return: whether the key was accepted, and a text without anything from the reply's body.
         """
         try:
-            client = self.quick_client()
-        except AitronosConfigurationError as error:
-            return False, str(error)
+            settings = self.settings
+        except AitronosError as error:
+            # Airflow calls this with a random connection id, which nobody knows.
+            cause = error.cause.replace(f" of connection '{self.aitronos_conn_id}'", "")
+            return False, f"{cause} {error.fix}"
+        total_timeout = min(settings.total_timeout, TEST_TIMEOUT)
+        http = Http(replace(settings, max_attempts=1, total_timeout=total_timeout))
+        origin = settings.base_url.origin
         try:
-            return check_key(client)
+            key = workflows.validate_key(Client(http, self.log, self.clock, self.is_cancelled))
+        except AitronosError as error:
+            # Only the status of a response: whoever may test a connection could read through it what any host
+            # on the network answers.
+            cause = f"{origin} answered HTTP {error.status_code}." if error.status_code else error.cause
+            return False, f"{cause} {error.fix}"
         finally:
-            client.close()
-
-    def quick_client(self) -> Client:
-        """
-        Return a client of its own that tries once and waits no longer than a person would.
-
-        :raises AitronosConfigurationError: if the connection or an argument cannot be used.
-        """
-        total_timeout = min(self.settings.total_timeout, TEST_TIMEOUT)
-        return self._new_client(replace(self.settings, max_attempts=1, total_timeout=total_timeout))
+            http.close()
+        if key["is_valid"]:
+            return True, f"{origin} accepted the API key."
+        return False, f"{origin} says that the API key is not valid. Put a valid API key into Password."
 
     @property
     def last_request_id(self) -> str | None:
@@ -392,18 +467,19 @@ class AitronosHook(BaseHook):
 
     def cancel(self) -> None:
         """
-        Send nothing any more; for ``on_kill`` of operators.
+        Send nothing any more; for a signal handler.
 
-        The call under way ends with :class:`AitronosCancelledError`: a wait within half a second, a request
-        when its reply is there.
+        The call in progress raises :class:`AitronosCancelledError`: in a wait within half a second, in a
+        request when its response is there.
         """
-        # A plain bool: this runs in a signal handler, where taking a lock can deadlock.
-        self._is_cancelled = True
+        # A plain bool: taking a lock in a signal handler can deadlock.
+        self._cancelled = True
 
     def close(self) -> None:
         """Close the connections to the server; the next call opens new ones."""
-        if (client := self.__dict__.get("_client")) is not None:
-            client.close()
+        client: Client | None = self.__dict__.get("_client")
+        if client is not None:
+            client.http.close()
 
     def __enter__(self) -> Self:
         """Return the hook itself."""

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_aitronos.operators._base import AitronosOperator
-from airflow_aitronos.operators._definition_file import definition_from
-from airflow_aitronos.operators._given import NOT_GIVEN, check_not_lost, how_given
+from airflow_aitronos.client.validation import check_id, is_literal, refusal
+from airflow_aitronos.operators.base import (
+    NOT_GIVEN,
+    AitronosOperator,
+    check_literal_id,
+    check_rendered,
+    how_given,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_aitronos.client.workflows import DeployedWorkflow, PromoteResult
+    from airflow_aitronos.client.workflows import PromoteResult, WorkflowSummary
     from airflow_aitronos.hooks.aitronos import AitronosHook
 
 
 class DeployWorkflowOperator(AitronosOperator):
     """
-    Create a workflow, or update the one with the same ``external_id``.
+    Create a workflow, or update the one with the same ``external_id`` ("Create workflow" page).
 
-    Without ``external_id`` every run makes another workflow, and the call is not sent again once it may have
-    arrived; from Airflow 3.3 on not by a later try of the task either, if the worker of this one dies.
+    Without ``external_id`` every run creates another workflow, and the call is not repeated once it may have
+    arrived; on Airflow 3.3 and later not by a later try of the task either.
 
     :param name: of the workflow. Templated.
-    :param definition: its graph of nodes. Templated, every text in it; what comes from an XCom is not
-        rendered further. A literal dict with ``{{ }}`` of its own belongs into a file or into
-        Airflow's ``literal``.
+    :param definition: its graph of nodes. Templated, each text in it that holds a template; what comes from
+        an XCom is not rendered further. A literal ``{{ }}`` goes into a file or into Airflow's ``literal``.
     :param definition_path: a JSON file with the graph instead, readable on the worker. The path is templated,
         the content of the file is not.
     :param description: of the workflow. Templated.
-    :param external_id: your own id for it; what renders to nothing is an error, not a workflow without one.
-        Templated.
+    :param external_id: your own id for it; what renders to nothing is an error. Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: requests at most within one try of the task, 1 to 10; None for the connection's.
+    :param max_attempts: attempts at most within one try of the task, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
 
@@ -45,7 +50,7 @@ class DeployWorkflowOperator(AitronosOperator):
         "external_id",
         "aitronos_conn_id",
     )
-    # Stays empty: Airflow would render the content of a file whose name ends with one of these.
+    # Empty: Airflow would render the content of a file whose name ends with one of these.
     template_ext: Sequence[str] = ()
     template_fields_renderers: ClassVar[dict[str, str]] = {"definition": "json"}
 
@@ -60,86 +65,94 @@ class DeployWorkflowOperator(AitronosOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._external_id_is = how_given(external_id)
+        self._external_id_given = how_given(external_id)
         self.name = name
         self.definition = definition
         self.definition_path = definition_path
         self.description = description
         self.external_id = None if external_id is NOT_GIVEN else external_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        Render a value, but leave a text without a template as it is.
+
+        With ``render_template_as_native_obj=True`` Airflow would make numbers, lists and bools of such texts.
+
+        :param content: to render.
+        :param args: Airflow's.
+        :param kwargs: Airflow's.
+        """
+        if isinstance(content, str) and (is_literal(content) or not content.strip()):
+            return content
+        return super().render_template(content, *args, **kwargs)
+
+    def execute(self, context: Context) -> WorkflowSummary:
         """
         Deploy the workflow.
 
         :param context: of the task instance.
-        :return: ``id`` (str), ``name`` (str or None), ``version`` (int or None), ``external_id`` (str or
-            None) and ``created``: True if the call made the workflow, False if it updated it, None if the
-            answer leaves that open, or if an earlier try of the task may have made it.
-        :raises AitronosUnsafeToRepeatError: if it is unknown whether the workflow was made, by this try or by
-            an earlier one, and there is no ``external_id``.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :return: ``id`` (str), ``name`` (str or None), ``version`` (int or None) and ``external_id`` (str or
+            None).
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether the workflow was created, by this try or
+            by an earlier one, and there is no ``external_id``.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        facts = {"workflow_name": self.name, "external_id": self.external_id}
-        with self._this_try(context, **facts) as (hook, audit):
-            check_not_lost(
-                "external_id",
-                self.external_id,
-                self._external_id_is,
-                context,
-                without="a new workflow with every run",
-            )
-            deployed = self._deploy(hook, context)
-            if deployed["created"] is False and getattr(context.get("ti"), "try_number", 1) > 1:
-                deployed["created"] = None
-            audit.note(workflow_id=deployed["id"], version=deployed["version"], created=deployed["created"])
-        self._tell_outlets(
+        from airflow_aitronos.client.workflows import check_before_creating, quoted
+        from airflow_aitronos.operators.try_state import sent_once
+
+        external_id = self.external_id
+        with self._try(context, workflow_name=self.name, external_id=external_id) as (hook, audit):
+            otherwise = "a new workflow with each run"
+            check_rendered("external_id", external_id, self._external_id_given, context, otherwise=otherwise)
+            if external_id is not None:
+                result = self._deploy(hook)
+            else:
+                subject = {"name": str(self.name), "api": str(hook.settings.base_url)}
+                intent, check_first = (
+                    f"create workflow {quoted(self.name)}",
+                    check_before_creating(quoted(self.name)),
+                )
+                with sent_once(context, self.log, subject, intent=intent, check_first=check_first) as state:
+                    if state.result is None:
+                        state.done(self._deploy(hook))
+                    result = state.result
+            audit.update(workflow_id=result["workflow"]["id"], version=result["workflow"]["version"])
+        self._add_to_outlet_events(
             context,
-            assistant_id=deployed["assistant_id"],
-            workflow_id=deployed["id"],
-            version=deployed["version"],
+            assistant_id=result["assistant_id"],
+            workflow_id=result["workflow"]["id"],
+            version=result["workflow"]["version"],
         )
+        summary: WorkflowSummary = result["workflow"]
+        return summary
+
+    def _deploy(self, hook: AitronosHook) -> dict[str, Any]:
         from airflow_aitronos.client.workflows import summary_of
 
-        return {**summary_of(deployed), "created": deployed["created"]}
-
-    def _deploy(self, hook: AitronosHook, context: Context) -> DeployedWorkflow:
-        from airflow_aitronos.client.workflows import look_before_creating, shown
-        from airflow_aitronos.operators._memory import at_most_once
-
-        def call() -> DeployedWorkflow:
-            return hook.create_workflow(
-                name=self.name,
-                definition=definition_from(self.definition, self.definition_path),
-                description=self.description,
-                external_id=self.external_id,
-            )
-
-        if self.external_id is not None:
-            return call()
-        with at_most_once(
-            hook,
-            context,
-            intent=f"create workflow {shown(self.name)}",
-            look_first=look_before_creating(shown(self.name)),
-        ):
-            return call()
+        workflow = hook.create_workflow(
+            name=self.name,
+            definition=_definition(self.definition, self.definition_path),
+            description=self.description,
+            external_id=self.external_id,
+        )
+        return {"workflow": summary_of(workflow), "assistant_id": workflow["assistant_id"]}
 
 
 class PromoteWorkflowToAssistantOperator(AitronosOperator):
     """
-    Make a new assistant from a workflow, and link the workflow to it.
+    Create an assistant from a workflow, and link the workflow to it ("Promote workflow to assistant" page).
 
-    The call is never sent again once it may have arrived: it would make a second assistant. A second try of
-    the task is a second call, so the task has no ``retries`` unless you give it some. From Airflow 3.3 on a
-    try that ended without a word, since its worker died, is remembered: the next one stops and says what to
-    look at.
+    The call is never repeated once it may have arrived: it would create a second assistant. A second try of
+    the task is a second call, so the task has no ``retries`` unless you set some. On Airflow 3.3 and later a
+    later try returns the result of an earlier one, or fails and says what to check if that try's outcome is
+    unknown.
 
     :param workflow_id: the workflow. Templated.
     :param name: of the assistant. Templated.
     :param description: of the assistant. Templated.
     :param primary_node_id: the node that answers; needed where several could. Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: requests at most within one try of the task, 1 to 10; None for the connection's.
+    :param max_attempts: attempts at most within one try of the task, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     :param retries: tries of the task after the first. Mapped tasks have this default from Airflow 3.3 on.
     """
@@ -159,11 +172,12 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
         name: str | None = None,
         description: str | None = None,
         primary_node_id: str | None = None,
-        # In the signature, so that the DAG's default_args and a mapped task's own retries are heeded.
+        # In the signature, so that the DAG's default_args and a mapped task's own retries count.
         retries: int | None = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(retries=retries, **kwargs)
+        check_literal_id("workflow_id", workflow_id)
         self.workflow_id = workflow_id
         self.name = name
         self.description = description
@@ -175,31 +189,63 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
 
         :param context: of the task instance.
         :return: ``assistant_id`` (str), ``workflow_id`` (str) and ``message`` (str or None).
-        :raises AitronosUnsafeToRepeatError: if it is unknown whether the assistant was made, by this try or
-            by an earlier one.
-        :raises AitronosError: one of its subclasses for every other end but success.
+        :raises AitronosUnsafeToRepeatError: if it is unknown whether the assistant was created, by this try
+            or by an earlier one.
+        :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        from airflow_aitronos.client.ids import check_id
-        from airflow_aitronos.client.workflows import look_before_promoting
-        from airflow_aitronos.operators._memory import at_most_once
+        from airflow_aitronos.client.workflows import check_before_promoting
+        from airflow_aitronos.operators.try_state import sent_once
 
-        with self._this_try(context, workflow_id=self.workflow_id) as (hook, audit):
+        with self._try(context, workflow_id=self.workflow_id) as (hook, audit):
             workflow_id = check_id("workflow_id", self.workflow_id)
-            with at_most_once(
-                hook,
-                context,
-                intent=f"promote workflow '{workflow_id}' to an assistant",
-                look_first=look_before_promoting(workflow_id),
-                workflow_id=workflow_id,
-            ):
-                result = hook.promote_workflow_to_assistant(
-                    workflow_id,
-                    name=self.name,
-                    description=self.description,
-                    primary_node_id=self.primary_node_id,
-                )
-            audit.note(assistant_id=result["assistant_id"])
-        self._tell_outlets(
+            subject = {"workflow_id": workflow_id, "api": str(hook.settings.base_url)}
+            intent = f"promote workflow '{workflow_id}' to an assistant"
+            check_first = check_before_promoting(workflow_id)
+            with sent_once(context, self.log, subject, intent=intent, check_first=check_first) as state:
+                if state.result is None:
+                    promoted = hook.promote_workflow_to_assistant(
+                        workflow_id,
+                        name=self.name,
+                        description=self.description,
+                        primary_node_id=self.primary_node_id,
+                    )
+                    state.done(promoted)
+                result: PromoteResult = state.result
+            audit["assistant_id"] = result["assistant_id"]
+        self._add_to_outlet_events(
             context, assistant_id=result["assistant_id"], workflow_id=result["workflow_id"], version=None
         )
         return result
+
+
+def _definition(definition: Any, path: object) -> Any:
+    """Return a definition as it is, or read it from a file whose content no template changes."""
+    if (definition is None) == (path is None):
+        if path is None:
+            raise refusal(
+                "definition is missing.", "Did an upstream XCom return nothing? Or pass definition_path."
+            )
+        raise refusal("Both definition and definition_path are given.", "Pass one of them.")
+    if path is None:
+        return definition
+    if not isinstance(path, str):
+        raise refusal(f"definition_path is of type {type(path).__name__}.", "Pass the path as a str.")
+    from airflow_aitronos.client.sanitize import safe_text
+
+    shown = f"definition_path '{safe_text(path, limit=200)}'"
+    content: Any = None
+    problem = ""
+    try:
+        # utf-8-sig: some editors put a byte order mark in front, which json refuses.
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON (line {error.lineno}, column {error.colno}: {error.msg})"
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror or type(error).__name__})"
+    except (ValueError, RecursionError) as error:
+        problem = f"is not a JSON text in UTF-8 ({type(error).__name__})"
+    if problem:
+        raise refusal(f"{shown} {problem}.", "Correct the file; it has to be readable on the worker.")
+    if not isinstance(content, dict):
+        raise refusal(f"{shown} holds JSON that is not an object.", "Put the graph of the workflow into it.")
+    return content

@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
-from airflow_aitronos.testing.own_connection import NO_SECRETS_BACKEND
 
-
-class AirflowHome:
+@contextmanager
+def airflow_home() -> Iterator[None]:
     """
-    Point Airflow to a temporary home until it is removed; only before Airflow is imported.
+    Point Airflow to a temporary home inside a block; only before Airflow is imported.
 
-    Every other setting of the environment's is set aside: an executor, a secrets backend, a store for logs or
+    All other settings of the environment are set aside: an executor, a secrets backend, a store for logs or
     for XCom would lead out of the home.
     """
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="aitronos-airflow-"))
-        self.dags_folder = self.path / "dags"
-        self.dags_folder.mkdir()
-        self._variables = {
-            "AIRFLOW_HOME": str(self.path),
-            "AIRFLOW_CONFIG": str(self.path / "airflow.cfg"),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.path / 'airflow.db'}",
-            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.path / "logs"),
-            "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
-            **NO_SECRETS_BACKEND,
-        }
-        self._before = {
-            name: value
-            for name, value in os.environ.items()
-            if name in self._variables or name.startswith("AIRFLOW__")
-        }
-        for name in self._before:
+    with (
+        tempfile.TemporaryDirectory(prefix="aitronos-airflow-", ignore_cleanup_errors=True) as home,
+        patch.dict(os.environ),
+    ):
+        for name in [one for one in os.environ if one == "AIRFLOW_CONFIG" or one.startswith("AIRFLOW__")]:
             del os.environ[name]
-        os.environ.update(self._variables)
-
-    def remove(self) -> None:
-        """Delete the home, and put the environment back."""
-        for name in self._variables:
-            os.environ.pop(name, None)
-        os.environ.update(self._before)
-        shutil.rmtree(self.path, ignore_errors=True)
+        os.environ["AIRFLOW_HOME"] = home
+        os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+        yield

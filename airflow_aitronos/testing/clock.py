@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import time
 
-from airflow_aitronos.client.retry import SLICE
+# The client waits in slices of half a second, so that a task that is cancelled ends soon.
+_SLICE = 0.5
 
 
 class SkippingClock:
     """
     Run with the time of this machine, and skip every wait.
 
-    Time goes on by what was skipped, so ``total_timeout`` is used up as it would be.
+    Time moves on by what was skipped, so waits use up ``total_timeout`` as real ones would.
     """
 
     def __init__(self) -> None:
         self._skipped = 0.0
-        self._slices: list[float] = []
+        self._waits: list[float] = []
         self._is_waiting = False
 
     @property
     def waits(self) -> list[float]:
         """Return every wait so far, in seconds, to the millisecond."""
-        return [round(seconds, 3) for seconds in self._slices]
+        return [round(seconds, 3) for seconds in self._waits]
 
     def monotonic(self) -> float:
         """Return seconds that never jump back."""
@@ -39,9 +40,9 @@ class SkippingClock:
         :param seconds: how long.
         """
         self._skipped += seconds
-        # The client waits in slices; the last one is shorter, as reading the clock takes its time, too.
+        # The last slice of a wait is shorter than the others, since reading the clock takes time, too.
         if self._is_waiting:
-            self._slices[-1] += seconds
+            self._waits[-1] += seconds
         else:
-            self._slices.append(seconds)
-        self._is_waiting = seconds >= SLICE
+            self._waits.append(seconds)
+        self._is_waiting = seconds >= _SLICE

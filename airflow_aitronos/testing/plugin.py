@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from airflow_aitronos.testing.airflow_home import AirflowHome
     from airflow_aitronos.testing.airflow_runs import AirflowRunner
     from airflow_aitronos.testing.clock import SkippingClock
     from airflow_aitronos.testing.sandbox import Sandbox
+
+ALLOWED_ORIGINS = "AITRONOS_ALLOWED_ORIGINS"
+"""The environment variable that lists, separated by spaces, the only origins that a hook may call."""
 
 INI = "aitronos_airflow_home"
 """The ini option that asks for a temporary Airflow home from the start."""
 
 TOO_LATE = (
-    f"Airflow was imported before its temporary home was set up: add `{INI} = true` to pytest's ini options "
-    "(under [pytest] in pytest.ini or [tool.pytest.ini_options] in pyproject.toml). "
-    "The home and the database that Airflow has now are left alone."
-)
-TOO_LATE_FOR_INI = (
-    f"`{INI}` is set, but Airflow was imported before pytest read its options: by another plugin (given with "
-    "-p or installed, `pytest --trace-config` lists them), or by an earlier run of pytest in this process. "
+    f"Airflow was imported before its temporary home was set up. Add `{INI} = true` to pytest's ini options "
+    "(under [pytest] in pytest.ini or [tool.pytest.ini_options] in pyproject.toml). If it is there already, "
+    "another plugin imports Airflow (given with -p or installed; `pytest --trace-config` lists them). "
     "The home and the database that Airflow has now are left alone."
 )
 
-_HOME = pytest.StashKey["AirflowHome"]()
+_FIXTURES = {"aitronos_sandbox", "aitronos_no_waits", "aitronos_airflow"}
+_HOME = pytest.StashKey[ExitStack]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,28 +48,34 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     :param early_config: pytest's configuration.
     """
     if early_config.getini(INI):
-        _home(early_config)
+        _set_home(early_config)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """
-    Remove the temporary Airflow home.
-
-    :param config: pytest's configuration.
-    """
-    if (home := config.stash.get(_HOME, None)) is not None:
-        home.remove()
-
-
-def _home(config: pytest.Config) -> AirflowHome:
-    """Return the temporary Airflow home of this pytest run, made when it is first asked for."""
+def _set_home(config: pytest.Config) -> None:
+    """Give Airflow a temporary home, one for all of this pytest run."""
     if _HOME not in config.stash:
         if "airflow" in sys.modules:
-            raise pytest.UsageError(TOO_LATE_FOR_INI if config.getini(INI) else TOO_LATE)
-        from airflow_aitronos.testing.airflow_home import AirflowHome
+            raise pytest.UsageError(TOO_LATE)
+        from airflow_aitronos.testing.airflow_home import airflow_home
 
-        config.stash[_HOME] = AirflowHome()
-    return config.stash[_HOME]
+        config.stash[_HOME] = ExitStack()
+        config.stash[_HOME].enter_context(airflow_home())
+        config.add_cleanup(config.stash[_HOME].close)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """
+    Let a test that uses a fixture of this plugin call no API but a running sandbox.
+
+    Around all of the test, so that it holds in fixtures of a wider scope, too.
+
+    :param item: the test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            patch.setenv(ALLOWED_ORIGINS, "")
+        return (yield)
 
 
 # Both with the test's own monkeypatch: another one would be undone before it, and then be overwritten by it.
@@ -80,9 +86,11 @@ def aitronos_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     from airflow_aitronos.testing.sandbox import Sandbox
 
     with SandboxServer() as server:
+        monkeypatch.setenv(ALLOWED_ORIGINS, server.url, prepend=" ")
         sandbox = Sandbox(server, monkeypatch)
         sandbox.connect()
         yield sandbox
+    sandbox.assert_faults_met()
 
 
 @pytest.fixture
@@ -91,6 +99,8 @@ def aitronos_no_waits(monkeypatch: pytest.MonkeyPatch) -> SkippingClock:
     from airflow_aitronos.hooks.aitronos import AitronosHook
     from airflow_aitronos.testing.clock import SkippingClock
 
+    # A test that asks for this fixture by name, with request.getfixturevalue(), is not protected yet.
+    monkeypatch.setenv(ALLOWED_ORIGINS, "", prepend=" ")
     clock = SkippingClock()
     monkeypatch.setattr(AitronosHook, "clock", clock)
     return clock
@@ -99,7 +109,7 @@ def aitronos_no_waits(monkeypatch: pytest.MonkeyPatch) -> SkippingClock:
 @pytest.fixture(scope="session")
 def aitronos_airflow(pytestconfig: pytest.Config) -> AirflowRunner:
     """A temporary Airflow home, migrated once, in which ``run(dag)`` runs a DAG."""
+    _set_home(pytestconfig)
     from airflow_aitronos.testing.airflow_runs import AirflowRunner
 
-    home = _home(pytestconfig)
-    return AirflowRunner(home.dags_folder)
+    return AirflowRunner()

@@ -5,38 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-_SIGNALS = ("SIGTERM", "SIGINT", "SIGALRM", "SIGUSR2")
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGUSR2)
 
 
 @contextmanager
 def kept() -> Iterator[None]:
     """Keep environment, import path, filters for warnings and signal handlers as they are before a block."""
-    path = list(sys.path)
-    with patch.dict(os.environ), warnings.catch_warnings(), _signal_handlers_kept():
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    with patch.dict(os.environ), patch.object(sys, "path", list(sys.path)), warnings.catch_warnings():
         try:
             yield
         finally:
-            sys.path[:] = path
-
-
-@contextmanager
-def _signal_handlers_kept() -> Iterator[None]:
-    # Python lets no other thread set a handler, Airflow's neither.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            # None stands for a handler that is not Python's, which nobody can put back.
-            if handler is not None:
-                signal.signal(number, handler)
+            for number, handler in handlers.items():
+                # Outside the main thread nothing can change or put back a handler. None stands for one that
+                # is not Python's.
+                if handler is not None and handler is not signal.getsignal(number):
+                    signal.signal(number, handler)

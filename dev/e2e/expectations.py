@@ -69,7 +69,7 @@ DAG_CHECKS = (
         conf={"assistant_id": "asst_billing01"},
         tasks={
             "detach": _detached("billing01"),
-            "note_down": TaskCheck("flow_billing01 is no longer linked to asst_billing01"),
+            "report": TaskCheck("flow_billing01 is no longer linked to asst_billing01"),
         },
         detached=("asst_billing01",),
     ),
@@ -88,7 +88,7 @@ DAG_CHECKS = (
         "example_detach_workflow",
         # The id is checked before anything is sent, and no retry can mend it.
         conf={"assistant_id": "None"},
-        tasks={"detach": TaskCheck(state="failed"), "note_down": TaskCheck(state="upstream_failed", tries=0)},
+        tasks={"detach": TaskCheck(state="failed"), "report": TaskCheck(state="upstream_failed", tries=0)},
         state="failed",
     ),
     DagCheck(
@@ -96,7 +96,7 @@ DAG_CHECKS = (
         conf={"assistant_id": "asst_billing01"},
         answer="Approve",
         tasks={
-            "look": TaskCheck(ANY),
+            "read_link": TaskCheck(ANY),
             "is_linked": TaskCheck(True),
             "approve": TaskCheck(ANY),
             "detach": _detached("billing01"),
@@ -108,7 +108,7 @@ DAG_CHECKS = (
         conf={"assistant_id": "asst_onboarding01"},
         answer="Reject",
         tasks={
-            "look": TaskCheck(ANY),
+            "read_link": TaskCheck(ANY),
             "is_linked": TaskCheck(True),
             "approve": TaskCheck(),
             "detach": TaskCheck(state="skipped", tries=0),
@@ -120,7 +120,7 @@ DAG_CHECKS = (
         # Has no workflow, so nobody is asked.
         conf={"assistant_id": "asst_idle01"},
         tasks={
-            "look": TaskCheck({"assistant_id": "asst_idle01", "workflow_id": None, "workflow": None}),
+            "read_link": TaskCheck({"assistant_id": "asst_idle01", "workflow_id": None, "workflow": None}),
             "is_linked": TaskCheck(),
             "approve": TaskCheck(state="skipped", tries=0),
             "detach": TaskCheck(state="skipped", tries=0),
@@ -137,15 +137,17 @@ DAG_CHECKS = (
         detached=("asst_billing01",),
     ),
     DagCheck(
-        "example_detach_many",
-        conf={"assistants": ["asst_onboarding01", "asst_billing01", "asst_onboarding01"]},
-        pool="aitronos",
+        "example_detach_fleet",
+        conf={"prefix": "Onb"},
+        answer="Approve",
         tasks={
-            "assistants": TaskCheck(["asst_billing01", "asst_onboarding01"]),
-            "detach[0]": _detached("billing01"),
-            "detach[1]": _detached("onboarding01"),
+            "choose": TaskCheck(ANY),
+            "plan": TaskCheck({"counts": {"would_detach": 1}}),
+            "approve": TaskCheck(ANY),
+            "detach": TaskCheck({"counts": {"detached": 1}, "complete": True}),
+            "tell": TaskCheck({"detached": 1}),
         },
-        detached=("asst_billing01", "asst_onboarding01"),
+        detached=("asst_onboarding01",),
     ),
     DagCheck(
         "example_detach_as_teardown",

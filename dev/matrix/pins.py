@@ -21,7 +21,7 @@ def main() -> None:
     for row in {row.pins: row for row in ROWS}.values():
         with tempfile.TemporaryDirectory() as folder:
             tree = _airflow_alone(row, Path(folder))
-            tests = ("--extra", "sandbox", "--group", "test", "--constraint", str(tree))
+            tests = ("--group", "test", "--constraint", str(tree))
             _compile("pyproject.toml", *tests, output=row.pins)
         print(row.pins.relative_to(REPOSITORY))
 
@@ -30,7 +30,7 @@ def _airflow_alone(row: Row, folder: Path) -> Path:
     """Return a file with the pins of Airflow and of what it needs."""
     wanted, tree = folder / "wanted.in", folder / "tree.txt"
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    direct = [*project["dependencies"], *project["optional-dependencies"]["sandbox"]] if row.lowest else []
+    direct = project["dependencies"] if row.lowest else []
     wanted.write_text("\n".join([f"apache-airflow=={row.airflow}", *direct]), encoding="utf-8")
     resolution = "lowest-direct" if row.lowest else "highest"
     _compile(str(wanted), "--resolution", resolution, "--exclude-newer", RELEASES[row.airflow], output=tree)

@@ -62,14 +62,11 @@ def test_a_row_pins_what_it_says(row: Row) -> None:
     pinned = {name: version for name, version, _ in pins_in(row.pins)}
     assert pinned["apache-airflow"] == pinned["apache-airflow-core"] == row.airflow
     project = PYPROJECT["project"]
-    for requirement in map(
-        Requirement, [*project["dependencies"], *project["optional-dependencies"]["sandbox"]]
-    ):
+    for requirement in map(Requirement, project["dependencies"]):
         version = pinned[requirement.name]
         assert requirement.specifier.contains(version, prereleases=True)
         if row.lowest and requirement.name != "apache-airflow":
             lowest = min(Version(one.version) for one in requirement.specifier if one.operator == ">=")
-            # Airflow itself excludes 2.11.0 of pydantic.
             assert Version(version).release[:2] == lowest.release[:2]
 
 

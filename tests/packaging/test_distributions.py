@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from airflow_aitronos import __version__
-from tests.packaging.project import PACKAGE, PYPROJECT, REPOSITORY, module_names
+from tests.packaging.project import PACKAGE, REPOSITORY, module_names
 
 STEM = f"airflow_provider_aitronos-{__version__}"
 DIST_INFO = f"{STEM}.dist-info"
@@ -122,10 +122,10 @@ def test_metadata(metadata: Message) -> None:
     assert metadata["Name"] == "airflow-provider-aitronos"
     assert metadata["Version"] == __version__
     assert metadata["Requires-Python"] == ">=3.11"
-    assert metadata.get_all("Project-URL") == ["Documentation, https://docs.aitronos.com"]
+    assert metadata.get_all("Project-URL") == ["Aitronos API reference, https://docs.aitronos.com"]
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("License-File") == ["LICENSE"]
-    assert metadata.get_all("Provides-Extra") == ["sandbox", "testing"]
+    assert metadata.get_all("Provides-Extra") == ["testing"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert str(metadata.get_payload()).strip() == root_file("README.md").decode().strip()
 
@@ -135,12 +135,7 @@ def test_requirements(metadata: Message) -> None:
     always = [str(one) for one in requirements if one.marker is None]
     extras = [str(one) for one in requirements if one.marker is not None]
     assert always == ["apache-airflow>=3.1", "requests<3,>=2.32.4", "tenacity>=8.3", "urllib3>=2.2"]
-    of_extras = PYPROJECT["project"]["optional-dependencies"]
-    assert set(of_extras["testing"]) == {*of_extras["sandbox"], "pytest>=8"}
-    assert extras == [
-        str(Requirement(f'{one} ; extra == "{extra}"')) for extra, ones in of_extras.items() for one in ones
-    ]
-    assert {Requirement(one).name for one in of_extras["sandbox"]} == {"fastapi", "pydantic", "uvicorn"}
+    assert extras == [str(Requirement('pytest>=8 ; extra == "testing"'))]
 
 
 def test_every_module_of_the_wheel_can_be_imported(built: Built, tmp_path: Path) -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from packaging.version import Version
 
+from airflow_aitronos.testing import process_state
 from tests.support.airflow_versions import AIRFLOW
 
 MIGRATION_LIMIT = 300
@@ -76,26 +76,9 @@ def run(dag: Any, logical_date: datetime | None = None, **arguments: Any) -> dic
     """
     if logical_date is not None:
         arguments["logical_date"] = logical_date
-    with _process_state_kept(), _bundles_synced_once():
+    with process_state.kept(), _bundles_synced_once():
         dag_run = dag.test(**arguments)
     return read(dag.dag_id, dag_run.run_id)
-
-
-@contextlib.contextmanager
-def _process_state_kept() -> Iterator[None]:
-    """Undo what a task run changes in its process: Airflow expects it to end with the task."""
-    path = list(sys.path)
-    handlers = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM, signal.SIGUSR2)
-    }
-    with patch.dict(os.environ), warnings.catch_warnings():
-        try:
-            yield
-        finally:
-            sys.path[:] = path
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
 
 
 _synced: set[str] = set()
@@ -104,10 +87,7 @@ _synced: set[str] = set()
 @contextlib.contextmanager
 def _bundles_synced_once() -> Iterator[None]:
     """Write the DAGs to the database once: ``dag.test()`` spends half its time on doing it each time."""
-    try:
-        from airflow.dag_processing import dagbag
-    except ImportError:  # Airflow 3.1
-        from airflow.models import dagbag  # type: ignore[no-redef]  # its older path
+    dagbag = _dagbag()
     sync = dagbag.sync_bag_to_db
 
     def sync_once(bag: Any, bundle_name: str, *version: Any) -> None:
@@ -117,6 +97,25 @@ def _bundles_synced_once() -> Iterator[None]:
 
     with patch.object(dagbag, "sync_bag_to_db", sync_once):
         yield
+
+
+def import_errors(folder: Path) -> dict[str, str]:
+    """
+    Return Airflow's import errors of the DAG files in a folder, by file.
+
+    :param folder: with the files.
+    """
+    bag = _dagbag().DagBag(dag_folder=str(folder))
+    assert len(bag.dags) + len(bag.import_errors) == len(list(folder.iterdir()))
+    return dict(bag.import_errors)
+
+
+def _dagbag() -> Any:
+    try:
+        from airflow.dag_processing import dagbag
+    except ImportError:  # Airflow 3.1
+        from airflow.models import dagbag  # type: ignore[no-redef]  # its older path
+    return dagbag
 
 
 def run_again(dag: Any, logical_date: datetime) -> dict[str, TaskResult]:

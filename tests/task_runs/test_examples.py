@@ -80,17 +80,58 @@ def test_the_assistants_of_events(extras: list[dict[str, Any]], retired: list[st
     assert old_assistants(triggering_asset_events=Events()) == retired
 
 
-def test_detach_many(aitronos_sandbox: Any) -> None:
-    tasks = airflow_runs.run(dags_of("example_detach_many")["example_detach_many"])
-    assistants = ["asst_billing01", "asst_onboarding01", "asst_support01"]
-    assert tasks["assistants"].xcoms["return_value"] == assistants
-    mapped = [tasks[f"detach[{number}]"] for number in range(3)]
-    assert [one.xcoms["return_value"]["assistant_id"] for one in mapped] == assistants
-    assert [one.label for one in mapped] == assistants
-    assert [aitronos_sandbox.links[one] for one in assistants] == [None] * 3
-    assert sorted(sent(aitronos_sandbox)) == [
-        f"DELETE /v1/assistants/{one}/workflow 200" for one in assistants
+@pytest.mark.parametrize(
+    ("conf", "said", "linked"),
+    [
+        ({"check_only": True}, "flow_support01 is still linked to asst_support01", "flow_support01"),
+        ({"assistant_id": "asst_idle01"}, "asst_idle01 had no workflow linked", "flow_support01"),
+        ({}, "flow_support01 is no longer linked to asst_support01", None),
+    ],
+    ids=["would_detach", "not_attached", "detached"],
+)
+def test_the_outcome_decides(
+    aitronos_sandbox: Any, conf: dict[str, Any], said: str, linked: str | None
+) -> None:
+    """The switch in the trigger form is a param, which reaches the operator as text."""
+    dag = dags_of("example_detach_workflow")["example_detach_workflow"]
+    tasks = airflow_runs.run(dag, run_conf=conf)
+    assert tasks["report"].xcoms["return_value"].startswith(said)
+    assert aitronos_sandbox.links["asst_support01"] == linked
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_detach_fleet(aitronos_sandbox: Any, no_waits: Any, monkeypatch: Any, fault: bool) -> None:
+    dag = dags_of("example_detach_fleet")["example_detach_fleet"]
+    approve = dag.get_task("approve")
+    monkeypatch.setattr(
+        approve, "execute", lambda context: {"subject": approve.subject, "body": approve.body}
+    )
+    if fault:
+        aitronos_sandbox.fail(403, method="DELETE", path=".*billing01/workflow")
+    tasks = airflow_runs.run(dag, run_conf={"prefix": "B"})
+    assert tasks["choose"].xcoms["return_value"] == [
+        {"assistant_id": "asst_billing01", "expected_workflow_id": "flow_billing01"}
     ]
+    asked = tasks["approve"].rendered
+    assert asked["subject"] == "Detach 1 workflows?"
+    assert "* asst_billing01: flow_billing01" in asked["body"]
+    assert sent(aitronos_sandbox) == [
+        "GET /v1/workflows 200",
+        "GET /v1/assistants/asst_billing01/workflow 200",
+        "GET /v1/assistants/asst_billing01/workflow 200",
+        f"DELETE /v1/assistants/asst_billing01/workflow {403 if fault else 200}",
+    ]
+    end = "failed" if fault else "success"
+    assert (tasks["detach"].state, tasks["tell"].state) == (end, end)
+    aitronos_sandbox.assert_detached_exactly({} if fault else {"asst_billing01": "flow_billing01"})
+
+
+def test_a_fleet_of_none(aitronos_sandbox: Any) -> None:
+    dag = dags_of("example_detach_fleet")["example_detach_fleet"]
+    tasks = airflow_runs.run(dag, run_conf={"prefix": "None of them"})
+    states = {name: tasks[name].state for name in ("plan", "approve", "detach", "tell")}
+    assert states == {"plan": "skipped", "approve": "skipped", "detach": "skipped", "tell": "success"}
+    aitronos_sandbox.assert_nothing_detached()
 
 
 def test_a_deployment_hands_the_old_assistants_to_its_asset(aitronos_sandbox: Any) -> None:

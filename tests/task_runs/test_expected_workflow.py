@@ -90,12 +90,13 @@ def test_an_upstream_that_knows_no_workflow_does_not_remove_the_check(
 
 def test_check_only_leaves_the_link_and_says_so(sandbox: Any, capfd: pytest.CaptureFixture[str]) -> None:
     result = airflow_runs.run(detach_dags.detach_checked)["detach"]
-    assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", FLOW)
+    assert result.state == "success"
     assert sandbox.links[ASSISTANT] == FLOW
     (extra,) = airflow_runs.extras(detach_dags.detach_checked)
-    assert (extra["workflow_id"], extra["check_only"]) == (FLOW, True)
+    for told in (result.xcoms["return_value"], extra):
+        assert (told["workflow_id"], told["outcome"]) == (FLOW, "would_detach")
     audit = audit_line(capfd.readouterr().out)
-    assert (audit["workflow_id"], audit["check_only"]) == (FLOW, True)
+    assert (audit["workflow_id"], audit["result"]) == (FLOW, "would_detach")
 
 
 def test_an_asset_event_says_what_was_detached(sandbox: Any) -> None:
@@ -103,7 +104,12 @@ def test_an_asset_event_says_what_was_detached(sandbox: Any) -> None:
     extras = airflow_runs.extras(detach_dags.detach_with_outlet)
     assert extras
     for extra in extras:
-        assert extra == extra | {"assistant_id": ASSISTANT, "workflow_id": FLOW, "version": 1}
+        assert extra == extra | {
+            "assistant_id": ASSISTANT,
+            "workflow_id": FLOW,
+            "version": 1,
+            "outcome": "detached",
+        }
 
 
 def audit_line(log: str) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from airflow_aitronos.exceptions import AitronosNotAttachedError
 from tests.support.airflow_versions import HAS_STORE
 from tests.task_runs import airflow_runs
 from tests.task_runs.dags import detach_dags
@@ -29,13 +27,6 @@ def test_a_later_try_still_returns_what_was_linked(sandbox: Any) -> None:
     assert (result.state, result.tries) == ("success", 2)
     assert result.xcoms["return_value"]["workflow_id"] == (FLOW if HAS_STORE else None)
     sandbox.assert_detached_once(ASSISTANT, FLOW)
-
-
-def test_a_cleared_task_starts_fresh(sandbox: Any, errors: list[BaseException]) -> None:
-    date = datetime(2026, 3, 1, tzinfo=UTC)
-    assert airflow_runs.run(detach_dags.detach_unless_none, date)["detach"].state == "success"
-    assert airflow_runs.run_again(detach_dags.detach_unless_none, date)["detach"].state == "failed"
-    assert [type(error) for error in errors] == [AitronosNotAttachedError]
 
 
 @pytest.mark.parametrize("status", [401, 422])

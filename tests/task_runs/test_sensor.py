@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.exceptions import AitronosInputError
-from airflow_aitronos.sensors.assistants import AssistantWorkflowSensor
 from tests.support.airflow_versions import needs_reschedule
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Call
@@ -113,23 +111,6 @@ def test_an_upstream_that_returned_nothing_is_not_taken_for_any_workflow(connect
         connect(server.url)
         result = airflow_runs.run(workflow_dags.wait_for_nothing)["wait_for_nothing"]
     assert (result.state, server.connections) == ("failed", 0)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"until": None},
-        {"until": "linked", "workflow_id": None},
-        {"until": "unlinked", "workflow_id": "flow_a"},
-        {"until": "linked", "assistant_id": "None"},
-    ],
-    ids=str,
-)
-def test_what_cannot_be_waited_for_is_refused(aitronos_sandbox: Any, arguments: dict[str, Any]) -> None:
-    # A bad literal may be refused before the task runs.
-    with pytest.raises(AitronosInputError):
-        AssistantWorkflowSensor(task_id="wait", **{"assistant_id": SUPPORT, **arguments}).poke({})
-    assert aitronos_sandbox.requests == []
 
 
 def test_sigterm_between_two_pokes_ends_the_wait(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import pickle
 import traceback
 
@@ -65,21 +64,6 @@ def test_a_refused_key_fails_the_task_at_its_first_try(
     assert seen == [("failure", "failed")]
     assert [type(one) for one in errors] == [error]
     assert sent(server) == [DETACH]
-
-
-@pytest.mark.parametrize("extra", ["{broken hunter2", "[1]"], ids=["no_json", "no_object"])
-def test_a_broken_extra_fails_the_task_at_its_first_try(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], extra: str
-) -> None:
-    with FaultServer() as server:
-        fields = {"conn_type": "aitronos", "host": server.url, "password": KEY, "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", json.dumps(fields))
-        result = airflow_runs.run(detach_dags.detach_3_retries)["detach"]
-    assert (result.state, result.tries) == ("failed", 1)
-    log = "".join(capfd.readouterr())
-    assert "AitronosConfigurationError" in log
-    assert "hunter2" not in log
-    assert server.connections == 0
 
 
 @case("A3")

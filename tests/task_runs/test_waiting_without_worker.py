@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import airflow.sdk
+from airflow.models.taskreschedule import TaskReschedule
 
+from tests.support.airflow_versions import HAS_FREE_RESCHEDULE
 from tests.support.connection import Connection
 from tests.support.fault_server import FaultServer
 from tests.support.replies import http
 from tests.task_runs import airflow_runs, run_dag
 from tests.task_runs.conftest import SetConnection
 
+AWAY = "up_for_reschedule" if HAS_FREE_RESCHEDULE else "up_for_retry"
 HAS_RETRY_POLICIES = hasattr(airflow.sdk, "RetryPolicy")
 
 
@@ -37,21 +40,25 @@ def test_the_slot_is_given_back_at_once_and_the_next_try_comes_when_the_server_s
     ends = sorted(one.end_date for one in instances)
     assert all((end - start).total_seconds() < 2 for start, end in zip(answered, ends, strict=True))
     for one in instances:
-        # Without a policy Airflow goes by the task's retry_delay, which needs no override.
-        override: Any = getattr(one, "retry_delay_override", None)
-        assert (600 <= override <= 660) if HAS_RETRY_POLICIES else (override is None)
+        if HAS_FREE_RESCHEDULE:
+            (row,) = airflow_runs.records(TaskReschedule, ti_id=one.id)
+            delay: Any = (row.reschedule_date - row.end_date).total_seconds()
+        else:
+            # Without a policy Airflow goes by the task's retry_delay, which needs no override.
+            delay = getattr(one, "retry_delay_override", None)
+        assert (600 <= delay <= 661) if HAS_RETRY_POLICIES else (delay is None)
     assert len(server.requests) == 2
 
 
 def wait_for_retry(dag_id: str) -> list[Any]:
-    """Return the task instances of the DAG's one run, once both are to be tried again."""
+    """Return the task instances of the DAG's one run, once both are to come back."""
     from airflow.models.dagrun import DagRun
 
     give_up = time.monotonic() + run_dag.LIMIT
     while time.monotonic() < give_up:
         for dag_run in airflow_runs.records(DagRun, dag_id=dag_id):
             instances: list[Any] = dag_run.get_task_instances()
-            if [one.state for one in instances] == ["up_for_retry"] * 2:
+            if [one.state for one in instances] == [AWAY] * 2:
                 return instances
         time.sleep(0.1)  # between two reads
-    raise AssertionError(f"the tasks of {dag_id} did not get to up_for_retry")
+    raise AssertionError(f"the tasks of {dag_id} did not get to {AWAY}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,12 +61,6 @@ def test_a_deployment_is_templated(aitronos_sandbox: Any) -> None:
     assert result.rendered["external_id"] == "answers-deploy_templated"
 
 
-def test_a_definition_from_upstream_is_not_rendered(aitronos_sandbox: Any) -> None:
-    assert airflow_runs.run(workflow_dags.deploy_from_upstream)["deploy"].state == "success"
-    (there,) = workflows(external_id="answers")
-    assert there["definition"] == DEFINITION
-
-
 def test_a_file_is_sent_as_it_is_and_its_path_is_templated(aitronos_sandbox: Any, tmp_path: Path) -> None:
     file = tmp_path / "file_of_deploy_file.json"
     file.write_text("\ufeff" + json.dumps(DEFINITION), encoding="utf-8")
@@ -95,7 +90,9 @@ def test_a_lost_response_leaves_one_workflow_with_an_external_id(sandbox: Any) -
 
 @pytest.mark.parametrize("dag", [workflow_dags.deploy_without_external_id, workflow_dags.promote_1_retry])
 @pytest.mark.parametrize("status", [None, 503])
-def test_a_post_whose_response_is_lost_is_not_repeated(sandbox: Any, dag: Any, status: int | None) -> None:
+def test_a_post_whose_response_is_lost_is_not_repeated(
+    sandbox: Any, capfd: pytest.CaptureFixture[str], dag: Any, status: int | None
+) -> None:
     before = len(sandbox.links), len(workflows())
     if status is None:
         sandbox.reset_connection(method="POST", after_commit=True, times=9)
@@ -104,6 +101,32 @@ def test_a_post_whose_response_is_lost_is_not_repeated(sandbox: Any, dag: Any, s
     result = airflow_runs.run(dag)[dag.dag_id]
     assert (result.state, result.tries, posts(sandbox)) == ("failed", 1, 1)
     assert len(sandbox.links) + len(workflows()) == sum(before) + 1
+    log = capfd.readouterr().out
+    assert re.search(
+        r"AitronosUnsafeToRepeatError: It may have taken effect: .* Check whether .*: then it was", log
+    )
+
+
+def test_native_rendering_leaves_texts_without_a_template_alone(aitronos_sandbox: Any) -> None:
+    assert airflow_runs.run(workflow_dags.deploy_natively)["deploy_natively"].state == "success"
+    (there,) = workflows(external_id="0815")
+    nodes = there["definition"]["nodes"]
+    assert nodes == ["4.10", "[1, 2]", "True", {"rendered": ["a", 1]}]
+
+
+def test_native_rendering_that_makes_an_id_a_number_is_named(
+    aitronos_sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = airflow_runs.run(workflow_dags.deploy_number)["deploy_number"]
+    assert (result.state, aitronos_sandbox.requests) == ("failed", [])
+    says = "external_id is of type int, not str. With render_template_as_native_obj=True"
+    assert says in capfd.readouterr().out
+
+
+def test_the_outputs_of_mapped_tasks_become_a_list_and_are_not_rendered(aitronos_sandbox: Any) -> None:
+    assert airflow_runs.run(workflow_dags.deploy_from_mapped)["deploy"].state == "success"
+    (there,) = workflows(external_id="answers")
+    assert there["definition"] == {"nodes": ["a", "{{ customer }}"]}
 
 
 # Promote
@@ -131,12 +154,6 @@ def test_a_promotion_has_no_retries_unless_it_is_given_some() -> None:
     assert mapped.get_task("promote_with_retries").retries == 2
 
 
-def test_mapped_promotions_each_make_their_assistant(aitronos_sandbox: Any) -> None:
-    results = airflow_runs.run(workflow_dags.promote_mapped)
-    pushed = [results[f"promote[{number}]"].xcoms["return_value"] for number in range(2)]
-    assert [one["workflow_id"] for one in pushed] == ["flow_spare01", "flow_support01"]
-
-
 @pytest.mark.skipif(not HAS_STORE, reason="Airflow 3.1 and 3.2 keep nothing between tries")
 def test_a_try_that_timed_out_is_not_followed_by_a_second_assistant(
     connect: SetConnection, capfd: pytest.CaptureFixture[str]
@@ -155,15 +172,6 @@ def test_a_try_that_timed_out_is_not_followed_by_a_second_assistant(
     assert (result.state, result.tries) == ("failed", 2)
     assert len(server.requests) == 1
     assert "AitronosUnsafeToRepeatError" in capfd.readouterr().out
-
-
-def test_a_try_that_was_surely_refused_is_followed_by_another(connect: SetConnection) -> None:
-    limited = http(429, headers=[("Retry-After", "1")])
-    with FaultServer([limited, http(201, PROMOTED)]) as server:
-        connect(server.url, max_attempts=1)
-        result = airflow_runs.run(workflow_dags.promote_1_retry)["promote_1_retry"]
-    assert (result.state, result.tries) == ("success", 2)
-    assert len(server.requests) == 2
 
 
 def test_a_store_that_is_down_keeps_a_promotion_from_being_sent(aitronos_sandbox: Any) -> None:
@@ -195,9 +203,10 @@ def test_the_workflow_of_an_assistant_is_read_in_short(aitronos_sandbox: Any) ->
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({}, "neither"),
-        ({"definition": {}, "definition_path": "x.json"}, "both"),
-        ({"definition": "{}"}, "str"),
+        ({}, "definition is missing"),
+        ({"definition": {}, "definition_path": "x.json"}, "Both definition and definition_path"),
+        ({"definition": "{}"}, "definition is of type str, not dict"),
+        ({"definition": {"nodes": [{"x": 1 + 2j}]}}, r"definition\.nodes\[0\]\.x is of type complex"),
         ({"definition_path": "missing.json"}, "No such file or directory"),
         ({"definition_path": "broken.json"}, "line 1, column 11"),
         ({"definition": {}, "external_id": ""}, "external_id"),

@@ -23,38 +23,30 @@ exec("old_function()", {"__name__": sys.argv[1], "old_function": old_function})
 """
 
 
-def calls_something_old(module: str, category: str, filters: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, module, category],
-        check=False,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=100,
-        env={**os.environ, "PYTHONWARNINGS": filters},
-    )
-
-
-@pytest.mark.parametrize("category", ["DeprecationWarning", "FutureWarning"])
-def test_a_warning_is_an_error(category: str) -> None:
-    module = "airflow_aitronos.operators.assistants"
-    process = calls_something_old(module, category, own_warnings.filters())
-    assert process.returncode == 1
-    assert process.stderr.splitlines()[-1] == f"{category}: use the new one"
-
-
-@pytest.mark.parametrize("module", ["airflow.models.dag", "airflow_aitronos_of_others", "tests.unit"])
-def test_a_warning_of_others_is_none(module: str) -> None:
-    assert calls_something_old(module, "DeprecationWarning", own_warnings.filters()).returncode == 0
-
-
-def test_without_the_filters_nothing_happens() -> None:
-    process = calls_something_old("airflow_aitronos.operators.assistants", "DeprecationWarning", "")
-    assert process.returncode == 0
+@pytest.mark.parametrize(
+    ("module", "filters", "exit_code"),
+    [
+        ("airflow_aitronos.hooks.aitronos", own_warnings.filters(), 1),
+        ("airflow_aitronos_of_others", own_warnings.filters(), 0),
+        ("airflow_aitronos.hooks.aitronos", "", 0),
+    ],
+    ids=["own", "of_others", "without_filters"],
+)
+def test_a_warning_that_our_own_code_causes_is_an_error(module: str, filters: str, exit_code: int) -> None:
+    command = [sys.executable, "-c", PROGRAM, module, "DeprecationWarning"]
+    env = {**os.environ, "PYTHONWARNINGS": filters}
+    ran = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True, timeout=100, env=env)
+    assert ran.returncode == exit_code
+    assert (ran.stderr.splitlines()[-1:] == ["DeprecationWarning: use the new one"]) is bool(exit_code)
 
 
 def test_every_module_has_a_filter() -> None:
     named = {one.rpartition(":")[2] for one in own_warnings.filters().split(",")}
     modules = {name for name in sys.modules if name.split(".")[0] == own_warnings.PACKAGE}
-    assert named >= modules | {"airflow_aitronos", "airflow_aitronos.client.call", "airflow_aitronos._compat"}
+    assert named >= modules | {
+        "airflow_aitronos",
+        "airflow_aitronos.client.api_call",
+        "airflow_aitronos._compat",
+    }
     files = list((REPOSITORY / own_warnings.PACKAGE).rglob("*.py"))
     assert len(named) == len(files)

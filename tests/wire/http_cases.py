@@ -29,6 +29,7 @@ from tests.support.faults import Close, Endless, Reset
 from tests.support.replies import Pairs, http
 from tests.wire.wire_case import (
     ASSISTANT,
+    ASSISTANT_READ,
     CONN_ID,
     DETACH,
     EMPTY_BODY,
@@ -36,7 +37,6 @@ from tests.wire.wire_case import (
     GOOD,
     HTML,
     KEY,
-    LOOK,
     MANY,
     MESSAGE,
     NO_WORKFLOW,
@@ -379,7 +379,6 @@ REFUSED = [
                 "broken-gzip": http(401, HTML, [("Content-Encoding", "gzip")]),
                 "key": http(401, f"no user for key {KEY}"),
                 "key-in-json-escapes": http(401, f'{{"detail": "no {ESCAPED_KEY}"}}'),
-                "key-in-percent": http(401, f"no user for {KEY.replace('-', '%2d')}"),
             }.items()
         },
     ),
@@ -480,14 +479,14 @@ REFUSED = [
             ),
             "lost-then-no-code": vary(
                 replies=[Reset(), http(404, {"error": {"message": "?"}}), http(404, {"error": {"a": 1}})],
-                sent=[DETACH, DETACH, LOOK],
+                sent=[DETACH, DETACH, ASSISTANT_READ],
                 end=permanent(AitronosNotFoundError, maybe_done=True, status_code=404),
             ),
-            # Its body tells what it means, so a part of it is no answer. It still says that nothing was done.
-            "cut": vary(replies=[Close(NO_WORKFLOW[:-9]), NO_WORKFLOW], end=nothing_linked(message=None)),
+            # Its body tells what it means, so a part of it is no response, and leaves the outcome open.
+            "cut": vary(replies=[Close(NO_WORKFLOW[:-9]), NO_WORKFLOW], end=detached_before(message=None)),
             "lost-then-cut": vary(
                 replies=[Reset(), Close(GONE_404[:-9]), GONE_404, shown_assistant(workflow_id=None)],
-                sent=[DETACH, DETACH, DETACH, LOOK],
+                sent=[DETACH, DETACH, DETACH, ASSISTANT_READ],
                 end=detached_before(message=None),
             ),
         },

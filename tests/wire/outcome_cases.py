@@ -84,8 +84,8 @@ def every(good: Replies) -> Table:
         "no answer, then good": [LOST, *good],
         "no answer": [LOST] * 4,
         "503, then 404 of anything": [UNAVAILABLE, GONE_404, refusal(403)],
-        "good, but told to stop": stopping(*good),
-        "no answer, then good, but told to stop": stopping(LOST, *good),
+        "good, but cancelled": stopping(*good),
+        "no answer, then good, but cancelled": stopping(LOST, *good),
     }
 
 
@@ -121,10 +121,10 @@ def each_status(good: Replies) -> Table:
         "refused in a 200, no status": refused_in_a_200(),
         "refused in a 200, 422": refused_in_a_200(status=422),
         "refused in a 200, 503": refused_in_a_200(status=503) * 4,
-        "no answer, and told to stop": stopping(LOST),
-        "503, and told to stop": stopping(UNAVAILABLE),
-        "null, and told to stop": stopping(NULL),
-        "401, and told to stop": stopping(refusal(401)),
+        "no answer, and cancelled": stopping(LOST),
+        "503, and cancelled": stopping(UNAVAILABLE),
+        "null, and cancelled": stopping(NULL),
+        "401, and cancelled": stopping(refusal(401)),
     }
 
 
@@ -203,9 +203,9 @@ ODD_WORKFLOWS: Table = {
 }
 PLAIN = json.dumps({"id": WORKFLOW}).encode()
 BROKEN_BODIES: Table = {
-    "odd encoding": [http(200, "{}", [BROTLI])],
-    "odd encoding of a 300": [http(300, "{}", [BROTLI])],
-    "odd encoding of a 401": [http(401, "{}", [BROTLI])],
+    "unexpected encoding": [http(200, "{}", [BROTLI])],
+    "unexpected encoding of a 300": [http(300, "{}", [BROTLI])],
+    "unexpected encoding of a 401": [http(401, "{}", [BROTLI])],
     "packed": [http(200, gzip.compress(PLAIN), [GZIP])],
     "packed, but empty": [http(200, "", [GZIP])],
     "cut in a 300": [Close(http(300, "text")[:-1])],
@@ -221,7 +221,7 @@ OF_THE_LINK: Table = {"404 of the workflow": [NO_WORKFLOW], "404 of the assistan
 # Read by the guard, then taken off.
 READ_FIRST: Table = {
     "204": [workflow(), http(204)],
-    "another taken off": [workflow(), http(200, detached(workflow_id=OTHER))],
+    "another detached": [workflow(), http(200, detached(workflow_id=OTHER))],
     "no id in the answer": [workflow(), NAMELESS],
     "no answer to the DELETE, then none linked": [workflow(), LOST, NULL],
     "no answer to the DELETE, then another linked": [workflow(), LOST, workflow(OTHER)],
@@ -289,7 +289,7 @@ CALLS: dict[str, Call] = {
             "404 of anything, and the assistant has one": [GONE_404, shown(workflow_id=OTHER)],
             "404 of anything, and another assistant": [GONE_404, shown(id="asst_other")],
             "404 of anything, and no such assistant": [GONE_404, NO_ASSISTANT],
-            "404 of anything, and no look": [GONE_404, refusal(403)],
+            "404 of anything, and no read": [GONE_404, refusal(403)],
             "404 without envelope": [http(404, HTML)],
         },
     ),
@@ -326,7 +326,7 @@ CALLS: dict[str, Call] = {
         {
             **NAMES_NONE,
             "503": [UNAVAILABLE],
-            "a long id, but told to stop": stopping(workflow(f"{KEY} {'x' * 200}")),
+            "a long id, but cancelled": stopping(workflow(f"{KEY} {'x' * 200}")),
         },
     ),
     "create_workflow, long": Call(
@@ -391,7 +391,7 @@ CALLS: dict[str, Call] = {
             **OF_THE_LINK,
             "204": [http(204)],
             "no id": [NAMELESS],
-            "an odd id": [http(200, detached(workflow_id=5, assistant_id=None))],
+            "an unexpected id": [http(200, detached(workflow_id=5, assistant_id=None))],
             "none of its fields": wrong({"ok": True}),
             "another assistant": [http(200, detached(assistant_id=f"asst_{KEY}"))],
             "the key in the message": [http(200, detached(message=KEY))],
@@ -412,23 +412,23 @@ CALLS: dict[str, Call] = {
                 envelope(404, "X"),
                 refusal(404, "Y", [("x-request-id", "rq-2")]),
             ],
-            "no answer, then 404, and told to stop": stopping(LOST, GONE_404),
+            "no answer, then 404, and cancelled": stopping(LOST, GONE_404),
         },
     ),
-    "detach, guard and details": Call(
+    "detach, expected and details": Call(
         detach(expected_workflow_id=WORKFLOW, include_workflow_details=True),
         [workflow(), GOOD_DETACH],
         {
             **OF_THE_LINK,
             **READ_FIRST,
             "another linked": [workflow(OTHER)],
-            "no answer to the DELETE, then another taken off": [
+            "no answer to the DELETE, then another detached": [
                 workflow(),
                 LOST,
                 workflow(),
                 http(200, detached(workflow_id=OTHER)),
             ],
-            "told to stop": stopping(workflow()),
+            "cancelled": stopping(workflow()),
         },
     ),
     "detach, record": Call(
@@ -438,13 +438,13 @@ CALLS: dict[str, Call] = {
     ),
     "detach, record and details": Call(
         detach(record_workflow=True, include_workflow_details=True),
-        also={name: READ_FIRST[name] for name in ("204", "another taken off")},
+        also={name: READ_FIRST[name] for name in ("204", "another detached")},
         has_every=False,
     ),
     "detach, check_only": Call(
         detach(check_only=True), [workflow()], {**OF_THE_LINK, "no version": [workflow(version=None)]}
     ),
-    "detach, check_only and guard": Call(
+    "detach, check_only and expected": Call(
         detach(check_only=True, expected_workflow_id=WORKFLOW, include_workflow_details=True),
         also={"good": [workflow()], "another linked": [workflow(OTHER)]},
         has_every=False,
@@ -455,8 +455,9 @@ CALLS: dict[str, Call] = {
             also={
                 "no id": [NAMELESS],
                 "404 of the workflow": [NO_WORKFLOW],
-                "404 of the workflow, and told to stop": stopping(NO_WORKFLOW),
-                "404 of anything": [GONE_404],
+                "404 of the workflow, and cancelled": stopping(NO_WORKFLOW),
+                "404 of anything": [GONE_404, shown(workflow_id=None)],
+                "404 of anything, and still linked": [GONE_404, shown(workflow_id=OTHER)],
             },
             has_every=False,
         )
@@ -473,16 +474,16 @@ CALLS: dict[str, Call] = {
             "another linked": after_an_earlier_try(workflow(OTHER)),
             "404 of the assistant": after_an_earlier_try(NO_ASSISTANT),
             "404 without envelope": after_an_earlier_try(workflow(), http(404)),
-            "404 without envelope, and told to stop": after_an_earlier_try(
+            "404 without envelope, and cancelled": after_an_earlier_try(
                 workflow(), [faults.Call(LATER_TRY.kill), http(404)]
             ),
         },
         has_every=False,
     ),
-    "get_workflow, told to stop before it began": Call(
+    "get_workflow, cancelled before it began": Call(
         stopped_before_it_began, also={"good": [workflow()]}, has_every=False
     ),
-    "detach, told to stop at the last moment": Call(
+    "detach, cancelled at the last moment": Call(
         killed_at_the_last_moment, also={"good": [GOOD_DETACH]}, has_every=False
     ),
     "request GET": Call(

@@ -50,7 +50,7 @@ SLACK = 1.0  # seconds of real time that a busy machine may add
 REAL_LIMIT = 10.0  # seconds of real time: with a fake clock only short timeouts pass
 TEXT_LIMIT = 3000  # characters of a log line or an error's text
 # What urllib3 says of a header line that it cannot read. It may, but without the key.
-UNREADABLE_HEADERS = "Failed to parse headers"
+UNREADABLE_HEADERS = "Some header lines of a response are unreadable"
 
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
@@ -372,8 +372,6 @@ def _is_expected_of_the_operator(line: Line) -> bool:
 def _retries(case: WireCase, outcome: Outcome) -> tuple[list[tuple[Line, re.Match[str]]], list[Line]]:
     """Return the lines about attempts that were followed by another one, and those after them."""
     lines = [line for line in outcome.lines if words.UNENCRYPTED not in line.text]
-    if words.LAST_FAILURE_IS_LOGGED:
-        lines = [line for line in lines if words.NOT_RETRIED not in line.text and line.level != "ERROR"]
     retries = []
     for line in lines[: case.all_attempts - 1]:
         match = words.RETRIED.match(line.text)

@@ -32,8 +32,8 @@ RECORD = Path(__file__).with_name("call_outcomes.txt")
 REWRITE = "REWRITE_OUTCOMES" in os.environ
 CASES = {name: (call, replies) for name, call, replies in cases()}
 
-OF_THE_OPERATOR = {"operator", "conn_id"}
-"""Facts of whoever makes the call: some paragraphs need an operator, and are read next to the others."""
+INTERNAL = {"cause", "fix", "may_pass_now", "has_envelope"}
+"""Attributes that say nothing beyond the error's text and outcome."""
 
 _VARIES = [
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://…"),
@@ -93,7 +93,7 @@ def end_of(call: Callable[[AitronosHook], Any], hook: AitronosHook, story: Story
     except AitronosError as error:
         check_error(error)
         story.catch_up()
-        return told_error(error, story.lines)
+        return told_error(error)
     except AirflowSkipException as error:
         return [f"skips: {error}"]
     check_json(value)
@@ -101,15 +101,14 @@ def end_of(call: Callable[[AitronosHook], Any], hook: AitronosHook, story: Story
     return [f"returns {json.dumps(value, ensure_ascii=False)}"]
 
 
-def told_error(error: AitronosError, lines: list[str]) -> list[str]:
-    """Return the text unless it was logged just so, and the facts that say anything."""
+def told_error(error: AitronosError) -> list[str]:
+    """Return the text, and the facts that say anything."""
     facts = [
         f"{name}={fact!r}"
         for name, fact in vars(error).items()
-        if fact is not None and fact is not False and name not in OF_THE_OPERATOR
+        if fact is not None and fact is not False and name not in INTERNAL
     ]
-    text = [] if lines and lines[-1] == f"ERROR {error}" else [f"not logged: {error}"]
-    return [*text, f"raises {type(error).__name__}, {error.outcome}: {', '.join(facts)}"]
+    return [f"says {error}", f"raises {type(error).__name__}, {error.outcome}: {', '.join(facts)}"]
 
 
 def recorded() -> dict[str, str]:

@@ -21,27 +21,21 @@ from tests.support.replies import Pairs, http
 # --- the words of the package that tests/wire depends on: here and nowhere else -----------------------
 
 RETRIED = re.compile(
-    r"Attempt (?P<number>\d+) of (?P<of>\d+) to .+ failed: (?P<error>Aitronos\w+Error): .+; "
-    r"next attempt in (?P<wait>\d+\.\d) s"
+    r"Attempt (?P<number>\d+) of (?P<of>\d+) failed: .+ Next attempt in (?P<wait>\d+\.\d) s "
+    r"\(.+, (?P<error>Aitronos\w+Error).*\)"
 )
 """The WARNING about a failed attempt that is followed by another one."""
-LAST_FAILURE_IS_LOGGED = True
-"""Whether the last failed attempt is a WARNING of its own, and the error an ERROR line."""
-NOT_RETRIED = "; not tried again"
-"""What such a WARNING says."""
-RESULT_HAS_OUTCOME = False
-"""Whether the operator's result has the field `outcome`."""
-RETRYABLE, PERMANENT = "later", "stop"
+RETRYABLE, PERMANENT = "retryable", "permanent"
 """Values of `error.outcome`."""
-SAYS_RETRYABLE, SAYS_PERMANENT = "Trying again may help.", "Trying again cannot help."
+SAYS_RETRYABLE, SAYS_PERMANENT = "Retryable.", "Not retryable."
 MAYBE_DONE = "may have taken effect"
-SAYS_UNSAFE = "it is unknown whether it was carried out"
+SAYS_UNSAFE = "It may have taken effect"
 EARLIER_ATTEMPT, PROBABLY_DETACHED = "an earlier attempt", "probably detached"
-NOTHING_SENT = "Nothing was sent"
-RATE_LIMITED, TOO_LARGE, MALFORMED = "rate limited", "too large", "malformed response"
+NOTHING_SENT = "no request was sent"
+RATE_LIMITED, TOO_LARGE, MALFORMED = "HTTP 429", "too large", "malformed response"
 NOT_JSON, EMPTY_BODY, UNEXPECTED_STATUS = "not JSON", "empty", "unexpected status"
 NO_NAME, NO_CONNECTION, NO_TLS = "could not resolve", "could not connect", "does not speak TLS"
-STAYS_LINKED, DETACHED_ANOTHER, DETACHED_BEFORE = "stays linked", "has detached", "before that"
+STAYS_LINKED, DETACHED_ANOTHER, DETACHED_BEFORE = "stays linked", "API detached", "may have taken effect"
 UNENCRYPTED = "the API key travels unencrypted"
 OPERATOR_OUTSIDE_A_TASK = "execute cannot be called outside of the Task Runner!"
 """What Airflow says of a bare execute()."""
@@ -58,7 +52,7 @@ HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
 
 DETACH = f"DELETE /v1/assistants/{ASSISTANT}/workflow"
 LINK = f"GET /v1/assistants/{ASSISTANT}/workflow"
-LOOK = f"GET /v1/assistants/{ASSISTANT}"
+ASSISTANT_READ = f"GET /v1/assistants/{ASSISTANT}"
 POST = "POST /v1/workflows"
 DEFINITION = {"name": "nightly", "definition": {}}
 MANY = 8 * 1024 * 1024 + 1  # bytes: more than is read of any body
@@ -120,8 +114,7 @@ def retryable(error: type[AitronosError], *says: str, maybe_done: bool = False, 
 
 def done(*says: str, warns: bool = False, outcome: str = "detached", **fields: Any) -> End:
     """End well, with the documented result but for the `fields`."""
-    more = {"outcome": outcome} if RESULT_HAS_OUTCOME else {}
-    return End(None, says, value=detached(**fields) | more, warns=warns)
+    return End(None, says, value=detached(**fields, outcome=outcome), warns=warns)
 
 
 def nothing_linked(**fields: Any) -> End:

@@ -20,9 +20,11 @@ AT_ONCE = timedelta(0)
 DEFINITION = {"nodes": [{"id": "a", "prompt": "Hello {{ customer }}"}], "edges": []}
 
 
-def one_task(operator: type[BaseOperator], dag_id: str, **arguments: Any) -> DAG:
+def one_task(
+    operator: type[BaseOperator], dag_id: str, of_dag: dict[str, Any] | None = None, **arguments: Any
+) -> DAG:
     """Return a DAG with one task, called like its DAG."""
-    with DAG(dag_id, schedule=None, start_date=START) as dag:
+    with DAG(dag_id, schedule=None, start_date=START, **(of_dag or {})) as dag:
         operator(task_id=dag_id, **arguments)
     return dag
 
@@ -47,16 +49,34 @@ deploy_without_external_id = one_task(
     DeployWorkflowOperator, "deploy_without_external_id", name="Answers", definition={"nodes": []}
 )
 
-with DAG("deploy_from_upstream", schedule=None, start_date=START) as deploy_from_upstream:
+NATIVE: dict[str, Any] = {"render_template_as_native_obj": True}
+deploy_natively = one_task(
+    DeployWorkflowOperator,
+    "deploy_natively",
+    NATIVE,
+    name="Answers",
+    definition={"nodes": ["4.10", "[1, 2]", "True", {"rendered": "{{ ['a', 1] }}"}]},
+    external_id="0815",
+)
+deploy_number = one_task(
+    DeployWorkflowOperator,
+    "deploy_number",
+    NATIVE,
+    name="Answers",
+    definition={"nodes": []},
+    external_id="{{ 20260101 }}",
+)
+
+with DAG("deploy_from_mapped", schedule=None, start_date=START) as deploy_from_mapped:
 
     @task
-    def make_definition() -> dict[str, Any]:
-        return DEFINITION
+    def make_node(name: str) -> str:
+        return {"a": "a", "b": "{{ customer }}"}[name]
 
     DeployWorkflowOperator(
         task_id="deploy",
         name="Answers",
-        definition=make_definition(),  # type: ignore[arg-type]  # XComArgs stand for what they will hold
+        definition={"nodes": make_node.expand(name=["a", "b"])},
         external_id="answers",
     )
 

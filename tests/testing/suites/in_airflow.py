@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.configuration import conf
-from airflow.sdk import DAG, BaseHook, task
+from airflow.sdk import DAG, task
 
+from airflow_aitronos.exceptions import AitronosPermissionError
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from airflow_aitronos.testing.airflow_runs import AirflowRunner
 from airflow_aitronos.testing.sandbox import Sandbox
@@ -21,18 +21,16 @@ from airflow_aitronos.testing.sandbox import Sandbox
 try:
     from airflow.sdk import RetryDecision, RetryPolicy
 except ImportError:  # Airflow 3.1 and 3.2
-    POLICIES: dict[str, Any] = {}
+    POLICY: Any = None
 else:
 
-    class Later(RetryPolicy):
-        def evaluate(self, *args: Any, **kwargs: Any) -> RetryDecision:
-            return RetryDecision.retry(delay=timedelta(hours=1))
+    class Once(RetryPolicy):
+        """Retry once, an hour later."""
 
-    class Never(RetryPolicy):
-        def evaluate(self, *args: Any, **kwargs: Any) -> RetryDecision:
-            return RetryDecision.fail()
+        def evaluate(self, exception: Any, try_number: int, *_: Any, **__: Any) -> RetryDecision:
+            return RetryDecision.retry(delay=timedelta(hours=1)) if try_number == 1 else RetryDecision.fail()
 
-    POLICIES = {"later": Later(), "never": Never()}
+    POLICY = Once()
 
 TEXTS = ("123", "null", "true", '{"a": 1}', "1e5")
 LINKED = ["asst_support01", "asst_billing01"]
@@ -63,20 +61,11 @@ def never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", sleep)
 
 
-def test_settings_of_the_machine_are_set_aside() -> None:
-    assert conf.get("core", "executor") == "LocalExecutor"
-    assert conf.getboolean("logging", "remote_logging") is False
-    bundles: Any = conf.getjson("dag_processor", "dag_bundle_config_list")
-    assert [one["name"] for one in bundles] == ["dags-folder"]
-
-
-def test_a_secrets_backend_is_not_asked(aitronos_sandbox: Sandbox) -> None:
-    assert BaseHook.get_connection("aitronos_default").host == aitronos_sandbox.url
-
-
 def test_texts_stay_texts(aitronos_airflow: AirflowRunner) -> None:
     run = aitronos_airflow.run(texts)
     assert tuple(run[f"echo[{number}]"].xcom for number in range(len(TEXTS))) == TEXTS
+    with pytest.raises(KeyError, match=r"no task 'echo' in this run; there are: echo\[0\], echo\[1\]"):
+        run["echo"]
 
 
 def test_the_process_is_as_before(aitronos_airflow: AirflowRunner, aitronos_sandbox: Sandbox) -> None:
@@ -88,8 +77,7 @@ def test_the_process_is_as_before(aitronos_airflow: AirflowRunner, aitronos_sand
     run = aitronos_airflow.run(detach_both("as_before"))
     assert run.state == "success"
     assert state() == before
-    for one in LINKED:
-        aitronos_sandbox.assert_detached_once(one)
+    aitronos_sandbox.assert_detached_exactly(set(LINKED))
 
 
 @pytest.mark.parametrize("backoff", [False, True])
@@ -98,18 +86,32 @@ def test_a_retry_follows_at_once(
     aitronos_airflow: AirflowRunner, aitronos_sandbox: Sandbox, backoff: bool
 ) -> None:
     aitronos_sandbox.fail(503, times=2)
-    run = aitronos_airflow.run(detach_both(f"at_once_{backoff}", retry_exponential_backoff=backoff))
+    dag = detach_both(f"at_once_{backoff}", retry_exponential_backoff=backoff)
+    run = aitronos_airflow.run(dag)
     assert run.state == "success"
     assert run["plain"].tries + run["mapped[0]"].tries == 4
+    assert (run["plain"].exception, run["mapped[0]"].exception) == (None, None)
+    assert {one.retry_delay for one in dag.tasks} == {timedelta(hours=1)}
 
 
-@pytest.mark.skipif(not POLICIES, reason="Airflow 3.1 and 3.2 have no retry policies")
-@pytest.mark.parametrize(("policy", "tries"), [("later", 4), ("never", 2)])
+def test_an_exception_is_the_one_that_the_last_try_raised(
+    aitronos_airflow: AirflowRunner, aitronos_sandbox: Sandbox
+) -> None:
+    for status in (503, 403):
+        aitronos_sandbox.fail(status, path=f"/v1/assistants/{LINKED[1]}/workflow")
+    run = aitronos_airflow.run(detach_both("exceptions"))
+    exception = run["mapped[0]"].exception
+    assert isinstance(exception, AitronosPermissionError)
+    assert exception.status_code == 403
+    assert run["plain"].exception is None
+
+
+@pytest.mark.skipif(POLICY is None, reason="Airflow 3.1 and 3.2 have no retry policies")
 @pytest.mark.usefixtures("never_waits")
 def test_a_policy_of_the_users_decides_but_does_not_wait(
-    aitronos_airflow: AirflowRunner, aitronos_sandbox: Sandbox, policy: str, tries: int
+    aitronos_airflow: AirflowRunner, aitronos_sandbox: Sandbox
 ) -> None:
-    aitronos_sandbox.fail(503, times=2)
-    run = aitronos_airflow.run(detach_both(f"policy_{policy}", retry_policy=POLICIES[policy]))
-    assert run["plain"].tries + run["mapped[0]"].tries == tries
-    assert run.state == ("success" if policy == "later" else "failed")
+    aitronos_sandbox.fail(503, times=9)
+    run = aitronos_airflow.run(detach_both("policy", retry_policy=POLICY))
+    assert [one.tries for one in run.tasks.values()] == [2, 2]
+    aitronos_sandbox.assert_nothing_detached()

@@ -26,12 +26,17 @@ def test_is_gone_after_it() -> None:
     assert "airflow" not in sys.modules
 
 
-def test_airflow_is_imported_late(aitronos_sandbox: Sandbox) -> None:
+def detach(sandbox: Sandbox) -> None:
     from airflow_aitronos.hooks.aitronos import AitronosHook
 
+    CLOCKS[:] = [AitronosHook.clock]
     with AitronosHook() as hook:
         hook.detach_assistant_workflow("asst_support01")
-    aitronos_sandbox.assert_detached_once("asst_support01")
+    sandbox.assert_detached_once("asst_support01")
+
+
+def test_airflow_is_imported_late(aitronos_sandbox: Sandbox) -> None:
+    detach(aitronos_sandbox)
 
 
 def test_the_backend_is_back() -> None:
@@ -41,12 +46,7 @@ def test_the_backend_is_back() -> None:
 
 
 def test_a_backend_that_was_asked_before(aitronos_sandbox: Sandbox) -> None:
-    from airflow_aitronos.hooks.aitronos import AitronosHook
-
-    with AitronosHook() as hook:
-        hook.detach_assistant_workflow("asst_support01")
-    aitronos_sandbox.assert_detached_once("asst_support01")
-    CLOCKS.append(AitronosHook.clock)
+    detach(aitronos_sandbox)
 
 
 def test_a_clock_that_a_test_sets_over_it(
@@ -60,4 +60,4 @@ def test_a_clock_that_a_test_sets_over_it(
 def test_is_gone_after_it_too() -> None:
     from airflow_aitronos.hooks.aitronos import AitronosHook
 
-    assert AitronosHook.clock is CLOCKS.pop()
+    assert AitronosHook.clock is CLOCKS[0]

@@ -1,0 +1,362 @@
+"""A detach that reads the link first: what it detaches, what it leaves alone, and what it then says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_aitronos.exceptions import (
+    AitronosAuthenticationError,
+    AitronosCancelledError,
+    AitronosError,
+    AitronosInputError,
+    AitronosNetworkError,
+    AitronosNotAttachedError,
+    AitronosNotFoundError,
+    AitronosOutcomeUnknownError,
+    AitronosServerError,
+    AitronosWorkflowMismatchError,
+)
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
+from tests.support.airflow_versions import AirflowSkipException
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.faults import Call, Close, Reset
+from tests.support.replies import http
+from tests.support.task_state_store import Store, context_with
+from tests.wire.runner import RecordingLog, check_error, check_json, connect
+from tests.wire.wire_case import (
+    ASSISTANT,
+    DETACHED_ANOTHER,
+    DETACHED_BEFORE,
+    GONE_404,
+    GOOD,
+    MAYBE_DONE,
+    NO_WORKFLOW,
+    NOTHING_LINKED,
+    OTHER,
+    STAYS_LINKED,
+    WORKFLOW,
+    detached,
+    envelope,
+    shown_assistant,
+)
+
+LINK_PATH = f"/v1/assistants/{ASSISTANT}/workflow"
+EXPECTED: dict[str, Any] = {"expected_workflow_id": WORKFLOW}
+RECORD: dict[str, Any] = {"record_workflow": True}
+FAIL: dict[str, Any] = {"if_not_attached": "fail"}
+
+
+def linked(workflow_id: str = WORKFLOW) -> bytes:
+    return http(200, {"id": workflow_id, "name": "Support", "version": 3, "external_id": "support"})
+
+
+NONE = http(200, "null")
+DETACHED_OTHER = http(200, detached(workflow_id=OTHER))
+UNAVAILABLE = envelope(503, "UNAVAILABLE")
+NO_ASSISTANT = envelope(404, "ASSISTANT_NOT_FOUND")
+GET, DELETE = "GET", "DELETE"
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch) -> RecordingLog:
+    """Record what hooks log, and let them wait on a clock of the test."""
+    clock = FakeClock()
+    log = RecordingLog(clock)
+    monkeypatch.setattr(AitronosHook, "clock", clock)
+    monkeypatch.setattr(AitronosHook, "log", log)
+    return log
+
+
+def detach(store: Store | None = None, **options: Any) -> Any:
+    operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT, **options)
+    value = operator.execute({} if store is None else context_with(store))
+    check_json(value)
+    return value
+
+
+# What is sent, and what is returned
+
+
+@pytest.mark.parametrize(
+    ("options", "replies", "sent", "workflow_id"),
+    [
+        pytest.param({"expected_workflow_id": None}, [GOOD], "D", WORKFLOW, id="none-expected"),
+        pytest.param(EXPECTED, [linked(), GOOD], "GD", WORKFLOW, id="expected"),
+        pytest.param(EXPECTED, [linked(), Reset(), NONE], "GDG", WORKFLOW, id="lost-then-none-linked"),
+        pytest.param(
+            EXPECTED, [linked(), UNAVAILABLE, linked(), GOOD], "GDGD", WORKFLOW, id="lost-then-still-linked"
+        ),
+        pytest.param(
+            RECORD, [linked(), Reset(), linked(OTHER)], "GDG", WORKFLOW, id="lost-then-another-linked"
+        ),
+        pytest.param(RECORD, [linked(), DETACHED_OTHER], "GD", OTHER, id="another-in-the-response"),
+        pytest.param(EXPECTED, [UNAVAILABLE, linked(), GOOD], "GGD", WORKFLOW, id="read-retried"),
+        pytest.param(FAIL, [Reset(), NOTHING_LINKED], "DD", None, id="fail-lost-then-null"),
+        pytest.param(FAIL, [http(204)], "D", None, id="fail-204"),
+    ],
+)
+def test_what_a_detach_sends_and_returns(
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    replies: list[Reply],
+    sent: str,
+    workflow_id: str | None,
+) -> None:
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        assert detach(**options)["workflow_id"] == workflow_id
+    assert "".join(one.method[0] for one in server.requests) == sent
+    assert {one.path for one in server.requests} == {LINK_PATH}
+
+
+@pytest.mark.parametrize(
+    ("options", "replies", "sent", "says"),
+    [
+        pytest.param({}, [linked(OTHER)], "G", STAYS_LINKED, id="before"),
+        pytest.param({"check_only": True}, [linked(OTHER)], "G", "", id="check-only"),
+        pytest.param(
+            {}, [linked(), Reset(), linked(OTHER)], "GDG", DETACHED_BEFORE, id="after-a-lost-response"
+        ),
+        pytest.param({}, [UNAVAILABLE, linked(OTHER)], "GG", STAYS_LINKED, id="after-a-failed-read"),
+        pytest.param({}, [linked(), DETACHED_OTHER], "GD", DETACHED_ANOTHER, id="in-between"),
+    ],
+)
+def test_another_workflow_is_permanent_and_both_are_named(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], replies: list[Reply], sent: str, says: str
+) -> None:
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosWorkflowMismatchError, match=says) as caught:
+            detach(**EXPECTED, **options)
+    check_error(caught.value)
+    assert WORKFLOW in str(caught.value)
+    assert OTHER in str(caught.value)
+    assert (caught.value.workflow_id, caught.value.expected_workflow_id) == (OTHER, WORKFLOW)
+    assert caught.value.maybe_done == ("D" in sent)
+    assert "".join(one.method[0] for one in server.requests) == sent
+
+
+WAYS_TO_SAY_NONE: dict[str, tuple[dict[str, Any], list[Reply]]] = {
+    "200-with-null": ({}, [NOTHING_LINKED]),
+    "404-that-names-the-link": ({}, [NO_WORKFLOW]),
+    "404-to-the-read": (RECORD, [envelope(404, "ASSISTANT_WORKFLOW_NOT_FOUND")]),
+    "404-and-a-get": (EXPECTED, [GONE_404, shown_assistant(workflow_id=None)]),
+    "check-only": ({"check_only": True}, [NONE]),
+    "after-429": ({}, [envelope(429, "RATE_LIMIT_EXCEEDED"), NOTHING_LINKED]),
+}
+
+
+@pytest.mark.parametrize(("options", "replies"), WAYS_TO_SAY_NONE.values(), ids=WAYS_TO_SAY_NONE)
+@pytest.mark.parametrize("meaning", [None, "skip", "fail"])
+def test_nothing_linked_means_the_same_however_the_api_says_it(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], replies: list[Reply], meaning: str | None
+) -> None:
+    asked = options if meaning is None else {**options, "if_not_attached": meaning}
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        if meaning == "skip":
+            with pytest.raises(AirflowSkipException, match=ASSISTANT):
+                detach(**asked)
+        elif meaning == "fail":
+            with pytest.raises(AitronosNotAttachedError, match=ASSISTANT) as caught:
+                detach(**asked)
+            check_error(caught.value)
+            assert not caught.value.maybe_done
+        else:
+            assert detach(**asked)["workflow_id"] is None
+    assert len(server.requests) == len(replies)
+
+
+@pytest.mark.parametrize(
+    ("replies", "error", "maybe_done"),
+    [
+        pytest.param(
+            [envelope(401, "INVALID_API_KEY")], AitronosAuthenticationError, False, id="401-to-the-read"
+        ),
+        pytest.param([UNAVAILABLE] * 4, AitronosServerError, False, id="503-to-every-read"),
+        pytest.param([Reset()] * 4, AitronosNetworkError, False, id="no-answer-to-any-read"),
+        pytest.param([NO_ASSISTANT], AitronosNotFoundError, False, id="no-such-assistant"),
+        pytest.param(
+            [linked(), Reset(), envelope(401, "INVALID_API_KEY")],
+            AitronosAuthenticationError,
+            True,
+            id="lost-and-401-to-the-read",
+        ),
+        pytest.param([linked(), *[UNAVAILABLE] * 4], AitronosServerError, True, id="lost-and-no-more-reads"),
+        pytest.param([linked(), UNAVAILABLE] * 4, AitronosServerError, True, id="503-to-every-delete"),
+        pytest.param(
+            [linked(), Reset(), linked(), GONE_404, shown_assistant(workflow_id="f")],
+            AitronosOutcomeUnknownError,
+            True,
+            id="lost-and-contradictions",
+        ),
+    ],
+)
+def test_a_failed_read_sends_no_delete(
+    monkeypatch: pytest.MonkeyPatch, replies: list[Reply], error: type[AitronosError], maybe_done: bool
+) -> None:
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(error) as caught:
+            detach(**EXPECTED)
+    check_error(caught.value)
+    assert caught.value.maybe_done == maybe_done == (MAYBE_DONE in str(caught.value))
+    assert caught.value.workflow_id == (WORKFLOW if maybe_done else None)
+    assert len(server.requests) == len(replies)
+
+
+FAULTS: dict[str, Reply] = {
+    "reset": Reset(),
+    "closed": Close(),
+    "cut": Close(GOOD[:-5]),
+    "503": UNAVAILABLE,
+    "429": http(429),
+    "408": http(408),
+    "409": http(409),
+    "401": http(401),
+    "404": http(404),
+    "500-chunks": http(200, "[]"),
+    "redirect": http(302, headers=[("Location", "/login")]),
+    "another": linked(OTHER),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_no_fault_lets_a_delete_out_that_no_read_has_allowed(
+    monkeypatch: pytest.MonkeyPatch, fault: Reply
+) -> None:
+    # On the read: no response names the expected workflow, so nothing may be detached.
+    assert DELETE not in sent_with(monkeypatch, [fault] * 4)
+    # On the DELETE: each comes after a read of its own.
+    sent = sent_with(monkeypatch, [linked(), fault] * 4)
+    assert sent in ([GET, DELETE] * times for times in range(1, 5))
+
+
+def sent_with(monkeypatch: pytest.MonkeyPatch, replies: list[Reply]) -> list[str]:
+    """Return the methods of what a detach with an expected workflow sends."""
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosError) as caught:
+            detach(**EXPECTED)
+        check_error(caught.value)
+    return [one.method for one in server.requests if one.path == LINK_PATH]
+
+
+# Options
+
+
+@pytest.mark.parametrize("expected", ["", "None", "{{ missing }}", "a/b", 5])
+def test_an_expected_workflow_that_is_no_id_sends_nothing(
+    monkeypatch: pytest.MonkeyPatch, expected: Any
+) -> None:
+    with FaultServer([linked()]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosInputError, match="expected_workflow_id"):
+            detach(expected_workflow_id=expected)
+    assert server.connections == 0
+
+
+def test_an_expected_workflow_that_rendered_to_nothing_is_not_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator = DetachAssistantWorkflowOperator(
+        task_id="detach", assistant_id=ASSISTANT, expected_workflow_id="{{ upstream }}"
+    )
+    operator.expected_workflow_id = None  # what native rendering makes of an XCom that is not there
+    with FaultServer([GOOD]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosInputError, match="expected_workflow_id"):
+            operator.execute({})
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("if_not_attached", "ignore"), ("record_workflow", "False"), ("record_workflow", 1)]
+)
+def test_an_option_of_the_wrong_kind_is_found_when_the_dag_is_parsed(name: str, value: Any) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(AitronosInputError, match=name):
+        DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT, **options)
+    with AitronosHook() as hook, pytest.raises(AitronosInputError, match=name):
+        hook.detach_assistant_workflow(ASSISTANT, **options)
+
+
+def test_text_of_the_server_is_made_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    wild = "::group::\x1b[31mflow\n\x00" + "x" * 5000
+    answer = http(200, {"id": wild, "name": wild, "version": "3\n4", "external_id": wild})
+    with FaultServer([answer, NOTHING_LINKED, answer]) as server:
+        connect(monkeypatch, server.url)
+        result = detach(include_workflow_details=True)
+        with pytest.raises(AitronosWorkflowMismatchError) as caught:
+            detach(**EXPECTED)
+    assert len(str(result)) < 3000
+    assert "\n" not in result["workflow_id"] + result["workflow"]["name"]
+    assert result["workflow"]["version"] is None
+    check_error(caught.value)
+    assert len(str(caught.value)) < 1500
+
+
+# The task state store, and a task that is cancelled
+
+
+def test_a_refused_delete_leaves_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the try ends then: nothing was detached."""
+
+    class Ended(BaseException):
+        pass
+
+    class EndingClock(FakeClock):
+        def sleep(self, seconds: float) -> None:
+            raise Ended
+
+    store = Store()
+    monkeypatch.setattr(AitronosHook, "clock", EndingClock())
+    with FaultServer([envelope(429, "RATE_LIMIT_EXCEEDED")]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(Ended):
+            detach(store)
+    assert [one.method for one in server.requests] == [DELETE]
+    assert store == {}
+
+
+def test_a_response_to_a_cancelled_task_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT)
+    with FaultServer([[Call(operator.on_kill), GOOD], NOTHING_LINKED]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosCancelledError, match=WORKFLOW) as caught:
+            operator.execute(context_with(store))
+        check_error(caught.value)
+        assert (caught.value.maybe_done, caught.value.workflow_id) == (True, WORKFLOW)
+        # The next try finds nothing linked, and knows why.
+        assert detach(store, if_not_attached="fail")["workflow_id"] == WORKFLOW
+
+
+def test_a_task_that_is_cancelled_before_anything_was_sent_has_done_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT, **EXPECTED)
+    with FaultServer([[Call(operator.on_kill), linked()]]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosCancelledError) as caught:
+            operator.execute(context_with(store))
+    assert not caught.value.maybe_done
+    assert [one.method for one in server.requests] == [GET]
+    assert store == {}
+
+
+def test_check_only_neither_uses_nor_removes_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    with FaultServer([*[Reset()] * 4, NONE]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosNetworkError):
+            detach(store)
+        recorded = dict(store)
+        assert recorded
+        assert detach(store, check_only=True)["workflow_id"] is None
+    assert store == recorded

@@ -1,0 +1,342 @@
+"""What holds since requests are sent as any careful user of `requests` would, and what else came with it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests_mock
+import responses
+import vcr  # type: ignore[import-untyped]
+
+from airflow_aitronos.exceptions import (
+    AitronosAuthenticationError,
+    AitronosConfigurationError,
+    AitronosNetworkError,
+    AitronosNotFoundError,
+    AitronosPermissionError,
+    AitronosUnsafeToRepeatError,
+    AitronosWrongResourceError,
+)
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from airflow_aitronos.sandbox.server import SandboxServer
+from tests.support.fake_clock import FakeClock
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.faults import Close, Reset
+from tests.support.replies import GZIP, http
+from tests.wire.post_cases import post
+from tests.wire.runner import check_error, connect, run
+from tests.wire.wire_case import (
+    ASSISTANT,
+    ASSISTANT_READ,
+    DETACH,
+    GONE_404,
+    GOOD,
+    HTML,
+    LINK,
+    MANY,
+    NOTHING_LINKED,
+    TRACE,
+    UNAVAILABLE,
+    WORKFLOW,
+    Scene,
+    WireCase,
+    asked,
+    detach,
+    detached,
+    done,
+    envelope,
+    facts,
+    nothing_linked,
+    parameters,
+    permanent,
+    shown_assistant,
+    vary,
+)
+
+ORIGIN = "http://api.test"
+PROXY_PASSWORD = "proxy-CANARY-pw"
+PROXY_CREDENTIALS = b64encode(f"proxyuser:{PROXY_PASSWORD}".encode()).decode()
+IN_30_S = str(int(FakeClock().time()) + 30)
+
+
+def rule(name: str, fault: str, **fields: Any) -> WireCase:
+    """Return a case; the matrix has no ids for these."""
+    return WireCase(name, fault, **fields)
+
+
+def behind_plain_proxy(scene: Scene) -> None:
+    scene.host = ORIGIN
+    scene.patch.setenv("HTTP_PROXY", f"http://proxyuser:{PROXY_PASSWORD}@127.0.0.1:{scene.server.port}")
+
+
+def detach_with_the_hook() -> Any:
+    with AitronosHook() as hook:
+        return hook.detach_assistant_workflow(ASSISTANT)
+
+
+def resolved(answer: Reply, **fields: Any) -> dict[str, Any]:
+    return vary(replies=[GONE_404, answer], sent=[DETACH, ASSISTANT_READ], **fields)
+
+
+NOT_FOUND = permanent(AitronosNotFoundError, **facts(404, "RESOURCE_NOT_FOUND"))
+
+RULES = [
+    rule(
+        "proxy",
+        "what a proxy took may have been delivered, and is not sent again if it is a POST",
+        prepare=behind_plain_proxy,
+        extra={"allow_http": True},
+        never=(PROXY_PASSWORD, PROXY_CREDENTIALS),
+        call=post,
+        sent=[f"POST {ORIGIN}/v1/workflows"],
+        end=permanent(AitronosUnsafeToRepeatError, maybe_done=True),
+        variants={
+            "post-closed": vary(replies=[Close(), http(201, {"id": "flow_1"})]),
+            "post-reset": vary(replies=[Reset(), http(201, {"id": "flow_1"})]),
+            "password-in-the-response": vary(
+                call=detach,
+                replies=[envelope(401, "NO", message=f"{PROXY_PASSWORD} or {PROXY_CREDENTIALS}")],
+                sent=[DETACH.replace("/v1", f"{ORIGIN}/v1")],
+                end=permanent(AitronosAuthenticationError, **facts(401, "NO")),
+            ),
+        },
+    ),
+    rule(
+        "X-RateLimit-Reset",
+        "the moment of a 429 at which the limit is lifted",
+        sent=2,
+        variants={
+            "alone": vary(
+                replies=[http(429, headers=[("X-RateLimit-Reset", IN_30_S)]), GOOD], waits=[asked(30)]
+            ),
+            "behind-retry-after": vary(
+                replies=[http(429, headers=[("Retry-After", "2"), ("X-RateLimit-Reset", IN_30_S)]), GOOD],
+                waits=[asked(2)],
+            ),
+            "of-a-503": vary(replies=[http(503, headers=[("X-RateLimit-Reset", IN_30_S)]), GOOD]),
+            "passed": vary(replies=[http(429, headers=[("X-RateLimit-Reset", "1700000000")]), GOOD]),
+        },
+    ),
+    rule(
+        "403",
+        "a refusal without the API's envelope",
+        variants={
+            "html": vary(
+                replies=[http(403, HTML)],
+                end=permanent(AitronosPermissionError, "firewall", "gateway", status_code=403),
+            ),
+        },
+    ),
+    rule(
+        "first 404",
+        "a first response of 404 that names neither assistant nor workflow",
+        end=NOT_FOUND,
+        variants={
+            "none-linked": resolved(shown_assistant(workflow_id=None), end=nothing_linked(message=None)),
+            "still-linked": resolved(shown_assistant(workflow_id=WORKFLOW)),
+            "key-missing": resolved(shown_assistant()),
+            "no-such-assistant": resolved(GONE_404),
+            "get-fails-once": vary(
+                replies=[GONE_404, UNAVAILABLE, GONE_404, shown_assistant(workflow_id=None)],
+                sent=[DETACH, ASSISTANT_READ, DETACH, ASSISTANT_READ],
+                end=nothing_linked(message=None),
+            ),
+            "hook": vary(call=detach_with_the_hook, replies=[GONE_404]),
+        },
+    ),
+    rule(
+        "size",
+        "a body of 3 MiB",
+        replies=[http(200, detached(message="m" * 3 * 1024 * 1024))],
+        end=done(message="m" * 499 + "…"),
+    ),
+]
+
+
+@pytest.mark.parametrize("wire_case", parameters(RULES))
+def test_new_rule(wire_case: WireCase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run(wire_case, monkeypatch, tmp_path)
+
+
+def test_a_link_of_another_assistant_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([http(200, {"id": WORKFLOW, "assistant_id": "asst_other"}), GOOD]) as server:
+        connect(monkeypatch, server.url)
+        with pytest.raises(AitronosWrongResourceError, match="asst_other") as caught:
+            detach(expected_workflow_id=WORKFLOW)
+    check_error(caught.value)
+    assert not caught.value.maybe_done
+    assert [f"{one.method} {one.path}" for one in server.requests] == [LINK]
+
+
+@pytest.mark.parametrize(
+    ("options", "reply", "outcome"),
+    [
+        ({}, GOOD, "detached"),
+        ({}, http(204), "detached"),
+        ({}, NOTHING_LINKED, "not_attached"),
+        ({"check_only": True}, http(200, {"id": WORKFLOW}), "would_detach"),
+        ({"check_only": True}, http(200, "null"), "not_attached"),
+    ],
+    ids=["named", "204", "null", "check-only", "check-only-null"],
+)
+def test_the_result_has_an_outcome(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], reply: Reply, outcome: str
+) -> None:
+    with FaultServer([reply]) as server:
+        connect(monkeypatch, server.url)
+        assert detach(**options)["outcome"] == outcome
+
+
+def test_a_page_of_workflows_that_is_too_large_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [f"flow_{number}" for number in range(12)]
+
+    def page(*, offset: int, limit: int) -> bytes:
+        workflows = [{"id": one} for one in ids[offset : offset + limit]]
+        return http(200, {"workflows": workflows, "total": len(ids)})
+
+    replies = [http(200, "x" * MANY), page(offset=0, limit=10), page(offset=10, limit=10)]
+    with FaultServer(replies) as server, AitronosHook() as hook:
+        connect(monkeypatch, server.url)
+        assert [one["id"] for one in hook.list_workflows()] == ids
+    assert [one.path.partition("?")[2] for one in server.requests] == [
+        f"limit={limit}&offset={offset}" for limit, offset in [(20, 0), (10, 0), (10, 10)]
+    ]
+
+
+@pytest.mark.parametrize("allowed", ["", "http://127.0.0.1:1 https://api.aitronos.com"])
+def test_an_origin_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch, allowed: str) -> None:
+    with FaultServer([GOOD]) as server:
+        connect(monkeypatch, server.url)
+        monkeypatch.setenv("AITRONOS_ALLOWED_ORIGINS", allowed)
+        with pytest.raises(AitronosConfigurationError) as caught:
+            detach_with_the_hook()
+        check_error(caught.value)
+        assert server.requests == []
+        monkeypatch.setenv("AITRONOS_ALLOWED_ORIGINS", f"{allowed} {server.url}")
+        assert detach_with_the_hook()["workflow_id"] == WORKFLOW
+    assert server.connections == 1
+
+
+# The tools with which users keep requests from leaving their tests
+
+
+@contextmanager
+def with_responses(url: str, body: bytes | None, headers: dict[str, str], folder: Path) -> Iterator[None]:
+    with responses.RequestsMock() as mocked:
+        if body is not None:
+            mocked.delete(url, body=body, headers=headers)
+        yield
+
+
+@contextmanager
+def with_requests_mock(url: str, body: bytes | None, headers: dict[str, str], folder: Path) -> Iterator[None]:
+    with requests_mock.Mocker() as mocked:
+        if body is not None:
+            mocked.delete(url, content=body, headers=headers)
+        yield
+
+
+@contextmanager
+def with_vcr(url: str, body: bytes | None, headers: dict[str, str], folder: Path) -> Iterator[None]:
+    # What it records is decompressed, whatever the headers beside it say.
+    tape = {
+        "request": {"method": "DELETE", "uri": url, "body": None, "headers": {}},
+        "response": {
+            "status": {"code": 200, "message": "OK"},
+            "headers": {name: [value] for name, value in headers.items()},
+            "body": {"string": PLAIN.decode()},
+        },
+    }
+    cassette = folder / "cassette.json"
+    cassette.write_text(json.dumps({"version": 1, "interactions": [] if body is None else [tape]}))
+    with vcr.use_cassette(str(cassette), record_mode="none", serializer="json"):
+        yield
+
+
+PLAIN = json.dumps(detached()).encode()
+Tool = Callable[[str, bytes | None, dict[str, str], Path], AbstractContextManager[None]]
+TOOLS = pytest.mark.parametrize("tool", [with_responses, with_requests_mock, with_vcr])
+
+
+@TOOLS
+def test_no_request_leaves_past_a_tool_that_was_told_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tool: Tool
+) -> None:
+    with FaultServer([GOOD] * 4) as server:
+        connect(monkeypatch, server.url, max_attempts=1)
+        url = f"{server.url}/v1/assistants/{ASSISTANT}/workflow"
+        # The others raise errors of their own, of which the hook knows nothing.
+        expected = AitronosNetworkError if tool is with_responses else Exception
+        with tool(url, None, {}, tmp_path), pytest.raises(expected):
+            detach_with_the_hook()
+    assert server.connections == 0
+
+
+@TOOLS
+@pytest.mark.parametrize(
+    ("body", "headers"), [(PLAIN, {}), (gzip.compress(PLAIN), dict([GZIP]))], ids=["plain", "gzip"]
+)
+def test_what_a_tool_answers_is_returned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tool: Tool, body: bytes, headers: dict[str, str]
+) -> None:
+    with FaultServer() as server:
+        connect(monkeypatch, server.url)
+        url = f"{server.url}/v1/assistants/{ASSISTANT}/workflow"
+        with tool(url, body, headers, tmp_path):
+            assert detach_with_the_hook()["workflow_id"] == WORKFLOW
+    assert server.connections == 0
+
+
+def test_a_cassette_is_recorded_against_the_sandbox_and_played(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cassette = str(tmp_path / "cassette.yaml")
+    with AitronosHook() as hook:
+        with SandboxServer() as sandbox, vcr.use_cassette(cassette, record_mode="once"):
+            monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", sandbox.connection_json())
+            recorded = hook.detach_assistant_workflow("asst_support01")
+        with vcr.use_cassette(cassette, record_mode="none") as tape:
+            assert hook.detach_assistant_workflow("asst_support01") == recorded
+    assert recorded["workflow_id"]
+    assert tape.all_played
+
+
+# Airflow itself cannot be imported while time is frozen.
+FROZEN = """
+from airflow.sdk import BaseHook, BaseOperator, Connection
+from freezegun import freeze_time
+
+with freeze_time("2026-01-01"):
+    from airflow_aitronos.exceptions import AitronosServerError
+    from airflow_aitronos.hooks.aitronos import AitronosHook
+
+    try:
+        AitronosHook(max_attempts=3, max_backoff=0.1).detach_assistant_workflow("asst_abc123def456")
+    except AitronosServerError as error:
+        print("attempts:", error.attempts)
+"""
+
+
+def test_a_503_that_never_heals_ends_although_time_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer([envelope(503, "DOWN", trace_id=TRACE)] * 9) as server:
+        connect(monkeypatch, server.url)
+        ran = subprocess.run(
+            [sys.executable, "-c", FROZEN],
+            env=dict(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert "attempts: 3" in ran.stdout, ran.stderr
+    assert len(server.requests) == 3
