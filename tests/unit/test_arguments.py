@@ -131,7 +131,7 @@ def test_check_only_is_true_or_false_and_nothing_else(
 def test_an_external_id_that_rendered_to_nothing_is_not_left_out(
     connect: Connect, given: str | None, map_index: int, is_lost: bool
 ) -> None:
-    """The same for an expected workflow: tests/wire/test_guarded_detach.py."""
+    """The same for an expected workflow: tests/wire/test_expected_workflow.py."""
     operator = deploy(external_id=given)
     operator.external_id = None  # as Airflow does when it renders
     context: Any = {"ti": SimpleNamespace(map_index=map_index)}
