@@ -182,7 +182,7 @@ class AitronosNetworkError(AitronosError):
 
 
 class AitronosResponseError(AitronosError):
-    """Raise on a response that makes no sense."""
+    """Raise on a response that is not as documented."""
 
 
 class AitronosCancelledError(AitronosError):

@@ -10,7 +10,7 @@ def get_provider_info() -> dict[str, Any]:
     Return the provider's metadata, as Airflow's provider-info schema describes it.
 
     ``package-name`` must be the canonical name of the distribution: a mismatch, like any violation of the
-    schema, stops every Airflow process from starting. Both are guarded by tests.
+    schema, stops every Airflow process from starting. Tests keep both from happening.
     """
     return {
         "package-name": "airflow-provider-aitronos",

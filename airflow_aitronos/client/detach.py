@@ -150,12 +150,11 @@ class Detach:
                 if self.wanted.reads_link and (result := self.check_link()):
                     return result
                 state.sending(self.linked)
-                error: AitronosError | None = None
                 try:
                     body = call.request("DELETE", link_path(self.wanted.assistant_id), accepted=OK_OR_EMPTY)
                 except AitronosError as raised:
                     error = raised
-                if error is None:
+                else:
                     return self.read_body(body)
                 if not call.maybe_done:
                     state.not_carried_out()

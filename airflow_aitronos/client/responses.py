@@ -162,7 +162,7 @@ class _Reading:
         )
 
     def invalid(self, cause: str, details: Any = None) -> AitronosResponseError:
-        """Return the error of a response that makes no sense, with what it said: it may name a workflow."""
+        """Return the error of an unexpected response, with what it said: it may name a workflow."""
         facts = self.facts(self.response.status)
         facts["details"] = details or facts["details"]
         return AitronosResponseError(self.with_text(cause), fix=_CHECK_HOST, maybe_done=True, **facts)

@@ -128,7 +128,7 @@ def request(
 
 
 def _send(call: Call, method: str, path: str, read: Callable[[dict[str, Any]], T], **how: Any) -> T:
-    """Make a call of one request; ``read`` takes its body apart, and raises if it makes no sense."""
+    """Make a call of one request; ``read`` takes its body apart, and raises if it is not as documented."""
     for attempt in call.attempts():
         with attempt:
             value = read(call.request(method, path, **how))
