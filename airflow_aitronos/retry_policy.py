@@ -70,12 +70,12 @@ class AitronosRetryPolicy(RetryPolicy):
         if not isinstance(exception, AitronosError) or isinstance(exception, AirflowFailException):
             return RetryDecision.default()
         asked = exception.retry_after
-        if not isinstance(asked, int | float) or math.isnan(asked) or asked < 0:
+        if not isinstance(asked, int | float) or math.isnan(asked) or asked <= 0:
             return RetryDecision.default()
         delay = min(asked * random.uniform(1, 1.1), LONGEST_DELAY)  # noqa: S311  # no secret
         reason = f"The server asks to wait {asked:g} s: next try in {delay:.0f} s."
         is_cancelled = isinstance(exception, AitronosCancelledError)
-        if not self.reschedules or not asked or is_cancelled or not _is_within_bounds(context, delay):
+        if not self.reschedules or is_cancelled or not _is_within_bounds(context, delay):
             return RetryDecision.retry(delay=timedelta(seconds=delay), reason=reason)
         # Airflow logs the reason, once.
         decision: RetryDecision = _RESCHEDULE(

@@ -53,14 +53,17 @@ def test_a_wait_that_the_server_asks_for_costs_no_retry_where_airflow_can_do_tha
         (LIMITED, {"count": 1440, "since": 3600}),
         (LIMITED, {"count": 1, "since": DAY - 89}),
         (AitronosCancelledError("stopped", retry_after=90.0), {}),
-        (AitronosRateLimitError("limited", retry_after=0.0), {}),
     ],
-    ids=["turned off", "too often", "too long", "cancelled", "no wait"],
+    ids=["turned off", "too often", "too long", "cancelled"],
 )
 def test_else_it_is_a_retry_as_on_airflow_3_3(error: Any, bounds: dict[str, Any]) -> None:
     decision = decide(error, **bounds)
     assert decision.action.value == "retry"
     assert error.retry_after <= decision.retry_delay.total_seconds() <= 1.1 * error.retry_after
+
+
+def test_a_wait_that_is_over_leaves_the_tasks_own_delay() -> None:
+    assert decide(AitronosRateLimitError("limited", retry_after=0.0)).action.value == "default"
 
 
 def test_it_comes_back_until_the_bounds_are_reached() -> None:
