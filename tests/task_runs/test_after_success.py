@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from airflow_aitronos.operators.workflows import PromoteWorkflowToAssistantOperator
 from airflow_aitronos.sandbox.server import SandboxServer
 from dev.postgresql import free_port
-from tests.support.airflow_versions import HAS_STORE
+from tests.support.airflow_versions import AIRFLOW, HAS_STORE
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call
 from tests.support.replies import http
@@ -104,7 +105,8 @@ def test_an_outlet_without_an_event_fails_no_task_after_its_call(
         assert (results[name].state, results[name].tries) == ("success", 1)
     assert sorted(methods(sandbox)) == ["DELETE"] * len(BAD_OUTLETS) + ["POST"] * 2
     warnings = re.findall(r"\[warning.*The asset event of an outlet of type", capfd.readouterr().out)
-    assert len(warnings) == 3 * len(BAD_OUTLETS)
+    # Airflow 3.1 takes any outlet for one with an event.
+    assert len(warnings) == (0 if Version("3.2") > AIRFLOW else 3 * len(BAD_OUTLETS))
 
 
 @pytest.mark.parametrize(

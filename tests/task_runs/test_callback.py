@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.conftest import REPOSITORY
+from tests.support.airflow_versions import AIRFLOW
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Reset
 from tests.task_runs import airflow_runs
@@ -50,5 +52,8 @@ def test_the_documented_callback_handles_any_exception(
         line for line in capfd.readouterr().out.splitlines() if "detach_no_retries.detach try 1: " in line
     ]
     assert len(lines) == 1
+    if Version("3.3") > AIRFLOW:  # their dag.test() hands no exception to a callback
+        assert lines[0].endswith("None")
+        return
     assert raised in lines[0]
     assert ("may have taken effect" in lines[0]) == (raised == "AitronosNetworkError")
