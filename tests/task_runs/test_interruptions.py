@@ -46,7 +46,7 @@ def test_an_execution_timeout_ends_the_task_at_once(
     connect: SetConnection, errors: list[BaseException], reply: Reply
 ) -> None:
     with FaultServer([reply, GOOD]) as server:
-        connect(server.url)
+        connect(server.url, max_retry_after=60)
         started = time.monotonic()
         result = airflow_runs.run(detach_dags.detach_in_one_second)["detach"]
     # A timeout that was swallowed, or came too late, would have let the second request succeed.
@@ -93,7 +93,7 @@ def test_an_interrupted_wait_is_followed_by_no_request(
     clock = InterruptedClock(interruption)
     monkeypatch.setattr(AitronosHook, "clock", clock)
     with FaultServer([http(503, headers=[("Retry-After", "30")]), GOOD]) as server:
-        connect(server.url)
+        connect(server.url, max_retry_after=60)
         result = airflow_runs.run(detach_dags.detach_no_retries)["detach"]
     assert result.state == "failed"
     assert [type(error) for error in errors] == [raised]

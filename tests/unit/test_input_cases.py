@@ -131,6 +131,7 @@ class _TaskInstance:
 
     run_id = "run"
     map_index = -1
+    task = None
 
     def xcom_pull(self, **_: object) -> str:
         return ASSISTANT

@@ -205,7 +205,8 @@ def _call(case: WireCase, scene: Scene) -> Outcome:
 
 
 def connect(patch: pytest.MonkeyPatch, host: str, **extra: Any) -> None:
-    """Define the Airflow connection."""
+    """Define the Airflow connection; on Airflow 3.4 an operator would hand back a wait over 10 s."""
+    extra = {"max_retry_after": 60, **extra}
     fields = {"conn_type": "aitronos", "host": host, "password": KEY, "extra": extra}
     patch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(fields))
 
