@@ -270,9 +270,7 @@ class Fleet:
             )
         error.fix = error.fix or "The report has all reasons."
         error.maybe_done = any(row.outcome == "unknown" for row in failures)
-        retry = "Not retryable." if error.outcome == "permanent" else "Retryable."
-        about = f"(connection '{self._conn_id}', {self._pace.passed} requests)"
-        error.args = (f"{error.cause} {error.fix} {retry} {about}",)
+        error.tell(f"connection '{self._conn_id}', {self._pace.passed} requests")
         return error
 
     def manifest(self, report_path: str | None) -> dict[str, Any]:

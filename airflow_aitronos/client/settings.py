@@ -187,13 +187,14 @@ class SettingsLoader:
         }
         base_url = self._read_base_url()
         self._check_origin(base_url, allow_http=options["allow_http"])
-        options["verify"], is_usable = self._read_environment(base_url, options["verify"])
+        given = options["verify"]
+        options["verify"], is_usable = self._read_environment(base_url, given)
         if not is_usable:
             raise self._error(
                 "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY in the environment is not a URL",
                 "Write it like 'http://proxy.example:3128', or add the host to NO_PROXY.",
             )
-        if isinstance(options["verify"], str):
+        if options["verify"] != given:  # one that was given has been read already
             name = "REQUESTS_CA_BUNDLE" if os.environ.get("REQUESTS_CA_BUNDLE") else "CURL_CA_BUNDLE"
             parsed(f"verify or the environment variable {name}", options["verify"], _parse_verify)
         auth = ApiKeyAuth(self._key, base_url.origin)

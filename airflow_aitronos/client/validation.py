@@ -29,8 +29,8 @@ _MARKERS = ("{{", "{%", "{#")
 _PATH = r"(?:/(?:[A-Za-z0-9][A-Za-z0-9_-]*|\{[a-z_]+\}))+/?"
 _PARAMETER = r"\{([a-z_]+)\}"
 
-_UPSTREAM = "Did an upstream XCom or variable return nothing?"
-_NATIVE = "With render_template_as_native_obj=True a template renders to another type than text."
+NOTHING_UPSTREAM = "Did an upstream XCom or variable return nothing?"
+NATIVE_RENDERING = "With render_template_as_native_obj=True a template renders to another type than text."
 
 T = TypeVar("T")
 
@@ -79,14 +79,14 @@ def check_id(name: str, value: object) -> str:
         raise refusal(f"{name} is of type {type(value).__name__}, not str.", _fix_for_type(value))
     stripped = value.strip()
     if not stripped:
-        raise refusal(f"{name} is empty.", _UPSTREAM)
+        raise refusal(f"{name} is empty.", NOTHING_UPSTREAM)
     if re.fullmatch(_ID, stripped) and not is_nothing(stripped):
         return stripped
     cause = f"{name} is '{shown_id(stripped)}', which is not an id."
     if any(marker in value for marker in _MARKERS):
         raise refusal(cause, "The template was not rendered: pass it to a templated field.")
     if is_nothing(stripped):
-        raise refusal(cause, _UPSTREAM)
+        raise refusal(cause, NOTHING_UPSTREAM)
     wrong = re.search(r"[^A-Za-z0-9_-]", stripped)
     if wrong and wrong.start() > 0:
         cause = f"{cause[:-1]}: character {wrong.start() + 1} is '{ascii(wrong[0])[1:-1]}'."
@@ -95,10 +95,10 @@ def check_id(name: str, value: object) -> str:
 
 def _fix_for_type(value: object) -> str:
     if value is None:
-        return _UPSTREAM
+        return NOTHING_UPSTREAM
     if isinstance(value, list | tuple | set | frozenset):
         return "Use .partial(...).expand(...) to run the task once for each id."
-    return f"Pass the id as a str. {_NATIVE}"
+    return f"Pass the id as a str. {NATIVE_RENDERING}"
 
 
 def shown_id(value: str) -> str:
@@ -219,7 +219,8 @@ def check_switch(name: str, value: object) -> bool:
     if word not in ("true", "false"):
         shown = _shown(repr(value), 60)
         raise refusal(
-            f"{name} is {shown}, neither true nor false.", f"Use True, False or a template. {_UPSTREAM}"
+            f"{name} is {shown}, neither true nor false.",
+            f"Use True, False or a template. {NOTHING_UPSTREAM}",
         )
     return word == "true"
 

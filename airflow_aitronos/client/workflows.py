@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal, TypedDict, TypeVar, cast
 
 from airflow_aitronos.client.api_call import CREATED, OK, OK_OR_EMPTY, Call, Client
 from airflow_aitronos.client.responses import TOO_LARGE
 from airflow_aitronos.client.sanitize import Redact, optional_text, safe_text
 from airflow_aitronos.client.validation import (
+    NATIVE_RENDERING,
+    NOTHING_UPSTREAM,
     check_bool,
     check_id,
     expand_path,
@@ -172,7 +175,7 @@ def create_workflow(client: Client, fields: Mapping[str, Any]) -> Workflow:
         repeatable=external_id is not None,
         check_first=check_before_creating(which),
     )
-    read = lambda body: _workflow(body, None, call.redact)  # noqa: E731  # as short as its name
+    read = partial(_workflow, asked=None, redact=call.redact)
     return _send(call, "POST", "/v1/workflows", read, json=body, accepted=CREATED)
 
 
@@ -188,7 +191,7 @@ def update_workflow(client: Client, workflow_id: object, fields: Mapping[str, An
         repeatable=False,
         check_first=f"Read workflow '{checked}': its version and updated_at say whether it was changed.",
     )
-    read = lambda body: _workflow(body, checked, call.redact)  # noqa: E731  # as short as its name
+    read = partial(_workflow, asked=checked, redact=call.redact)
     return _send(call, "PATCH", f"/v1/workflows/{checked}", read, json=body)
 
 
@@ -296,7 +299,7 @@ def get_assistant(client: Client, assistant_id: object) -> dict[str, Any]:
     """Read an assistant; see :meth:`AitronosHook.get_assistant`."""
     checked = check_id("assistant_id", assistant_id)
     call = Call(client, f"read assistant '{checked}'", ids={"assistant_id": checked})
-    read = lambda body: _about("assistant", body, checked, call.redact)  # noqa: E731  # as short as its name
+    read = partial(_about, "assistant", asked=checked, redact=call.redact)
     return _send(call, "GET", f"/v1/assistants/{checked}", read)
 
 
@@ -451,11 +454,11 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, kind):
             raise refusal(
                 f"{name} is of type {type(value).__name__}, not {kind.__name__}.",
-                "With render_template_as_native_obj=True a template renders to another type than text.",
+                NATIVE_RENDERING,
             )
         # An empty description removes the text; nothing else may be empty.
         if isinstance(value, str) and is_nothing(value) and (name != "description" or value.strip()):
-            raise refusal(f"{name} is {quoted(value)}.", "Did an upstream XCom or variable return nothing?")
+            raise refusal(f"{name} is {quoted(value)}.", NOTHING_UPSTREAM)
     if "definition" in given:
         given["definition"] = json_ready("definition", given["definition"])
     return given

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import AssetAlias, BaseOperator
 
-from airflow_aitronos.client.validation import check_id, check_limits, is_literal, refusal, shown_id
+from airflow_aitronos.client.validation import (
+    NOTHING_UPSTREAM,
+    check_id,
+    check_limits,
+    is_literal,
+    refusal,
+    shown_id,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -173,7 +180,7 @@ def check_rendered(name: str, value: object, given: str, context: Context, *, ot
     if value is None and (given == "value" or (given == "None" and is_mapped)):
         raise refusal(
             f"{name} rendered to nothing; without it there would be {otherwise}.",
-            "Did an upstream XCom or variable return nothing? Leave the argument out if that is meant.",
+            f"{NOTHING_UPSTREAM} Leave the argument out if that is meant.",
         )
 
 

@@ -262,8 +262,8 @@ class _Report:
             return
         except Exception as error:  # noqa: BLE001  # whatever a storage raises
             problem = type(error).__name__
-        fix = "Check the path and its connection. Retryable. (no request was sent)"
-        raise AitronosError(f"The report cannot be written to report_path ({problem}).", fix=fix)
+        cause = f"The report cannot be written to report_path ({problem})."
+        raise AitronosError(cause, fix="Check the path and its connection.", about="no request was sent")
 
     def write(self, rows: Iterable[FleetRow]) -> str | None:
         """Write the report, and return where it is, None if it is nowhere; never fail."""

@@ -25,8 +25,6 @@ def run_and_compare(check: DagCheck, rest: Rest, sandbox: SandboxServer) -> str:
     wait_for(f"DAG {check.dag_id}", lambda: rest.has_dag(check.dag_id) or None, _LONGEST_PARSE)
     for assistant in (*check.detached, *check.kept):
         _expect(f"workflow of {assistant} before", _has_workflow(sandbox, assistant), True)
-    if check.pool:
-        rest.make_pool(check.pool)
     run_id = _start(check, rest, sandbox)
     if check.answer:
         _answer(check.dag_id, run_id, check.answer, rest)

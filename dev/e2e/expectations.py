@@ -36,7 +36,6 @@ class DagCheck:
     :param state: of the run.
     :param detached: assistants that have a workflow before and none afterwards.
     :param kept: assistants that have a workflow before and afterwards.
-    :param pool: that has to be there first.
     :param answer: to the question that its task ``approve`` asks a human; None if it asks none.
     :param triggered_by: the run that starts this one by updating an asset; None to trigger it directly.
     """
@@ -47,7 +46,6 @@ class DagCheck:
     state: str = "success"
     detached: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
-    pool: str | None = None
     answer: str | None = None
     triggered_by: DagCheck | None = None
 

@@ -124,14 +124,6 @@ class Rest:
         """
         return {one["dag_run_id"] for one in self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns")["dag_runs"]}
 
-    def make_pool(self, name: str) -> None:
-        """
-        Make a pool of three slots.
-
-        :param name: of the pool.
-        """
-        self._call("POST", "/api/v2/pools", {"name": name, "slots": 3, "description": "Calls to Aitronos"})
-
     def scheduler_heartbeat(self) -> str:
         """Return when the scheduler last said that it lives."""
         health = self._call("GET", "/api/v2/monitor/health")

@@ -295,7 +295,7 @@ def test_a_timeout_of_the_task_leaves_report_and_state(
     with pytest.raises(AirflowTaskTimeout):
         run.detach(assistants(50), **arguments)
     assert run.counts["detached"] >= 17
-    assert run.counts["not_tried"] >= 20
+    assert run.counts["not_tried"] >= 10  # with several threads the second window may be handed out by then
     assert len(rows(report)) == 50
     assert run.detach(assistants(50), **arguments)["counts"] == {"detached": 50}
     assert len(run.sent("DELETE")) == 50
