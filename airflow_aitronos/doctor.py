@@ -213,7 +213,7 @@ class Doctor:
         return f"{url.host} is {', '.join(sorted({str(address[0]) for *_, address in found}))}"
 
     def _ask(self) -> str:
-        from airflow_aitronos.client.deadline import Deadline, SystemClock
+        from airflow_aitronos.client.deadline import Deadline
         from airflow_aitronos.client.http import NO_RESPONSE, Http
         from airflow_aitronos.client.network_errors import network_error
         from airflow_aitronos.hooks.aitronos import TEST_TIMEOUT
@@ -223,7 +223,7 @@ class Doctor:
         settings = replace(self._settings, total_timeout=limit, read_timeout=read_timeout)
         http, url, problem = Http(settings), settings.base_url, ""
         try:
-            deadline = Deadline(limit, SystemClock())
+            deadline = Deadline(limit, time)
             self._response = http.send("GET", "/v1/auth/validate", json=None, params=None, deadline=deadline)
         except NO_RESPONSE as raised:
             error = network_error(raised, settings, is_late=False)

@@ -183,7 +183,7 @@ def _() -> None:
     def drop(original: Any) -> Any:
         return lambda *args, **how: replace(original(*args, **how), expected_workflow_id=None)
 
-    patched("client.detach", "wanted_detach", drop)
+    patched("client.detach", "Wanted", drop)
 
 
 @breaks("an id is checked", INPUT, ARGUMENTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,7 +10,7 @@ SLICE = 0.5
 
 
 class Clock(Protocol):
-    """The time functions that a call uses, so that tests can replace them."""
+    """The time functions that a call uses: those of the module :mod:`time`, or a test's own."""
 
     def monotonic(self) -> float:
         """Return seconds that never jump: durations are measured with them."""
@@ -25,26 +24,6 @@ class Clock(Protocol):
 
         :param seconds: how long.
         """
-
-
-class SystemClock:
-    """The clock of this machine; asks the module ``time`` each time, which tests of users replace."""
-
-    def monotonic(self) -> float:
-        """Return ``time.monotonic()``."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Return ``time.time()``."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """
-        Call ``time.sleep()``.
-
-        :param seconds: how long.
-        """
-        time.sleep(seconds)
 
 
 class Deadline:

@@ -69,47 +69,34 @@ class SentState:
         """Record that no DELETE was carried out so far."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Wanted:
     """
-    What the caller asked for.
+    What the caller asked for, checked; the fields as in :meth:`AitronosHook.detach_assistant_workflow`.
 
-    :param assistant_id: the assistant, checked.
-    :param expected_workflow_id: the only workflow to detach, checked; None for any.
-    :param if_not_attached: what "nothing is linked" means; None: a 200 is a success, a 404 is an error.
-    :param reads_link: whether the link is read before each DELETE.
-    :param details: whether the result says more of the workflow than its id.
-    :param check_only: whether no DELETE is sent.
+    :raises AitronosInputError: if an id cannot be sent, or an option has no legal value.
     """
 
     assistant_id: str
     expected_workflow_id: str | None
     if_not_attached: IfNotAttached | None
-    reads_link: bool
-    details: bool
+    record_workflow: bool | None
+    include_workflow_details: bool
     check_only: bool
 
+    def __post_init__(self) -> None:
+        """Check all of it."""
+        check_detach_options(self.if_not_attached, self.record_workflow, self.include_workflow_details)
+        check_bool("check_only", self.check_only)
+        self.assistant_id = check_id("assistant_id", self.assistant_id)
+        if self.expected_workflow_id is not None:
+            self.expected_workflow_id = check_id("expected_workflow_id", self.expected_workflow_id)
 
-def wanted_detach(
-    assistant_id: object,
-    expected_workflow_id: object,
-    if_not_attached: IfNotAttached | None,
-    record_workflow: bool | None,
-    include_workflow_details: bool,
-    check_only: bool,
-) -> Wanted:
-    """
-    Return the arguments of a detach, checked; see :meth:`AitronosHook.detach_assistant_workflow`.
-
-    :raises AitronosInputError: if an id cannot be sent, or an option has no legal value.
-    """
-    check_detach_options(if_not_attached, record_workflow, include_workflow_details)
-    check_bool("check_only", check_only)
-    assistant_id, expected = check_id("assistant_id", assistant_id), None
-    if expected_workflow_id is not None:
-        expected = check_id("expected_workflow_id", expected_workflow_id)
-    reads_link = bool(record_workflow) or include_workflow_details or check_only or expected is not None
-    return Wanted(assistant_id, expected, if_not_attached, reads_link, include_workflow_details, check_only)
+    @property
+    def reads_link(self) -> bool:
+        """Whether the link is read before each DELETE."""
+        is_asked = self.record_workflow or self.include_workflow_details or self.check_only
+        return bool(is_asked) or self.expected_workflow_id is not None
 
 
 class Detach:
@@ -325,7 +312,7 @@ class Detach:
         result = DetachResult(
             assistant_id=self.wanted.assistant_id, workflow_id=workflow_id, message=message, outcome=outcome
         )
-        if self.wanted.details:
+        if self.wanted.include_workflow_details:
             is_known = self.linked is not None and self.linked["id"] == workflow_id
             result["workflow"] = self.linked if is_known else None
         return result

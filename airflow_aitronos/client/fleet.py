@@ -163,7 +163,7 @@ class Fleet:
         """Detach from one assistant, in any thread."""
         state = SentState()
         if earlier.outcome == "unknown":
-            state.maybe_done, one = True, replace(one, reads_link=True)
+            state.maybe_done, one = True, replace(one, record_workflow=True)
             if known := earlier.workflow_id:
                 state.workflow = WorkflowSummary(id=known, name=None, version=None, external_id=None)
         client = self._clients.pop()

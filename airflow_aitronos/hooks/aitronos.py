@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -13,8 +14,8 @@ from airflow.sdk.log import mask_secret
 from airflow_aitronos._compat import AirflowSkipException
 from airflow_aitronos.client import workflows
 from airflow_aitronos.client.api_call import Client
-from airflow_aitronos.client.deadline import Clock, SystemClock
-from airflow_aitronos.client.detach import Detach, SentState, wanted_detach
+from airflow_aitronos.client.deadline import Clock
+from airflow_aitronos.client.detach import Detach, SentState, Wanted
 from airflow_aitronos.client.http import Http
 from airflow_aitronos.client.settings import Settings, SettingsLoader
 from airflow_aitronos.exceptions import AitronosError
@@ -58,7 +59,7 @@ class AitronosHook(BaseHook):
     conn_type: ClassVar[str] = "aitronos"
     hook_name: ClassVar[str] = "Aitronos"
 
-    clock: ClassVar[Clock] = SystemClock()
+    clock: ClassVar[Clock] = time
 
     def __init__(
         self,
@@ -230,7 +231,7 @@ class AitronosHook(BaseHook):
         :raises airflow.exceptions.AirflowSkipException: if nothing is linked and it is ``skip``.
         :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        wanted = wanted_detach(
+        wanted = Wanted(
             assistant_id,
             expected_workflow_id,
             if_not_attached,

@@ -171,7 +171,7 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
 
     def _wanted(self) -> list[Wanted]:
         """Return what to detach; nothing is sent unless all of it is legal."""
-        from airflow_aitronos.client.detach import wanted_detach
+        from airflow_aitronos.client.detach import Wanted
 
         check_only = check_switch("check_only", self.check_only)
         items = _checked_items(self.assistant_ids)
@@ -180,14 +180,7 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         if not items and self.if_empty == "fail":
             raise refusal("assistant_ids is empty.", "Did an upstream XCom return nothing?")
         return [
-            wanted_detach(
-                assistant_id,
-                expected,
-                if_not_attached=self.if_not_attached,
-                record_workflow=self.record_workflow,
-                include_workflow_details=False,
-                check_only=check_only,
-            )
+            Wanted(assistant_id, expected, self.if_not_attached, self.record_workflow, False, check_only)
             for assistant_id, expected in items.items()
         ]
 

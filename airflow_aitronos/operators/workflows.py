@@ -238,14 +238,10 @@ def _definition(definition: Any, path: object) -> Any:
     try:
         # utf-8-sig: some editors put a byte order mark in front, which json refuses.
         content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        problem = f"is not JSON (line {error.lineno}, column {error.colno}: {error.msg})"
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror or type(error).__name__})"
-    except (ValueError, RecursionError) as error:
-        problem = f"is not a JSON text in UTF-8 ({type(error).__name__})"
+    except (OSError, ValueError, RecursionError) as error:
+        problem = safe_text(getattr(error, "strerror", None) or error, limit=120)
     if problem:
-        raise refusal(f"{shown} {problem}.", "Correct the file; it has to be readable on the worker.")
+        raise refusal(f"{shown} cannot be read as JSON ({problem}).", "Correct the path or the file.")
     if not isinstance(content, dict):
         raise refusal(f"{shown} holds JSON that is not an object.", "Put the graph of the workflow into it.")
     return content

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_aitronos._compat import AirflowSkipException
-from airflow_aitronos.client.deadline import SystemClock
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
     AitronosCancelledError,
@@ -117,7 +117,7 @@ def test_a_refused_key_ends_the_run_at_once(
 
 @pytest.mark.parametrize(("good", "rate", "most"), [(0, None, 1), (20, 1200, 24)])
 def test_a_refused_key_ends_all_threads(new_run: NewRun, good: int, rate: Any, most: int) -> None:
-    run = new_run(100, clock=SystemClock())
+    run = new_run(100, clock=time)
     run.fault(status=401, skip=good, times=100, delay=0.1)
     with pytest.raises(AitronosAuthenticationError):
         run.detach(assistants(100), requests_per_minute=rate, concurrency=8)

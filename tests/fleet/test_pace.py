@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_aitronos.client.deadline import SystemClock
 from airflow_aitronos.client.pace import Pace
 from airflow_aitronos.exceptions import AitronosError, AitronosNetworkError, AitronosRateLimitError
 from tests.fleet.conftest import Log, NewRun, assistants, most_in_a_minute, rows
@@ -121,7 +120,7 @@ def test_a_frozen_clock_ends_all_waits(new_run: NewRun) -> None:
 
 
 def test_threads_share_the_pace(new_run: NewRun) -> None:
-    run = new_run(100, clock=SystemClock())
+    run = new_run(100, clock=time)
     run.fault("delay", delay=0.2, times=1000)
     started = time.monotonic()
     result = run.detach(assistants(100), requests_per_minute=1000, concurrency=4, record_workflow=False)

@@ -208,7 +208,7 @@ def test_the_workflow_of_an_assistant_is_read_in_short(aitronos_sandbox: Any) ->
         ({"definition": "{}"}, "definition is of type str, not dict"),
         ({"definition": {"nodes": [{"x": 1 + 2j}]}}, r"definition\.nodes\[0\]\.x is of type complex"),
         ({"definition_path": "missing.json"}, "No such file or directory"),
-        ({"definition_path": "broken.json"}, "line 1, column 11"),
+        ({"definition_path": "broken.json"}, "line 1 column 11"),
         ({"definition": {}, "external_id": ""}, "external_id"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
