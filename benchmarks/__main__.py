@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import calls, fleet, imports
+from benchmarks import calls, fleet, imports, mapped
 from benchmarks.figure import figure
 
-SUITES = {"imports": imports.run, "calls": calls.run, "fleet": fleet.run}
+SUITES = {"imports": imports.run, "calls": calls.run, "fleet": fleet.run, "mapped": mapped.run}
 """By name, a function that measures in an empty folder and returns a ``Result``."""
 
 

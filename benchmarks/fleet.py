@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
@@ -17,6 +18,7 @@ FLEET = "one task, a fleet"
 ITEMS, ROUNDS = 200, 9
 LIMIT = 1.20
 MANY, MOST_MEGABYTES = 10_000, 150
+PACED, RATE, PACE_LIMIT = 100, 1000, 1.05
 
 
 def run(home: Path) -> Result:
@@ -31,24 +33,26 @@ def run(home: Path) -> Result:
         printed = subprocess.check_output(
             command, cwd=REPOSITORY, env=environment, text=True, timeout=LONGEST_RUN
         )
-    *_, measured_seconds, megabytes = printed.splitlines()
+    *_, measured_seconds, megabytes, paced = printed.splitlines()
     seconds: dict[str, list[float]] = json.loads(measured_seconds)
     ratio = median_ratio(seconds[FLEET], seconds[SESSION])
     bars = [
         Bar(name, statistics.median(measured), f"{statistics.median(measured):.3f} s", name == FLEET)
         for name, measured in seconds.items()
     ]
+    allowed = (PACED - 1) * 60 / RATE
     title = f"{ITEMS} assistants, a server that answers at once (median of {ROUNDS} rounds)"
     verdicts = [
         Verdict("a fleet, relative to a bare loop", ratio, LIMIT),
         Verdict(f"MB that {MANY} assistants add to a process", float(megabytes), MOST_MEGABYTES),
+        Verdict("a fleet at a server's limit, relative to that limit", float(paced) / allowed, PACE_LIMIT),
     ]
     return Result(title, bars, verdicts)
 
 
 def main(url: str) -> None:
     """
-    Measure, and print the seconds of a run as JSON, by contender and round, then the MB of a large one.
+    Measure, and print three lines: seconds by contender and round, MB of a large run, seconds at a limit.
 
     :param url: of the server.
     """
@@ -56,11 +60,13 @@ def main(url: str) -> None:
     from airflow.sdk.log import configure_logging
 
     from airflow_aitronos.operators.fleet import DetachAssistantWorkflowsOperator
+    from airflow_aitronos.sandbox.server import SandboxServer
 
     many = [f"asst_fleet{number:05d}" for number in range(MANY)]
     ids = many[:ITEMS]
     bare = requests.Session()
-    bare.headers["X-API-Key"] = os.environ["BENCHMARK_KEY"]
+    key = os.environ["BENCHMARK_KEY"]
+    bare.headers["X-API-Key"] = key
 
     def loop() -> None:
         for one in ids:
@@ -68,9 +74,9 @@ def main(url: str) -> None:
             response.raise_for_status()
             assert response.json()["assistant_id"] == one
 
-    def fleet(ids: list[str] = ids) -> None:
+    def fleet(ids: list[str] = ids, rate: float | None = None) -> None:
         operator = DetachAssistantWorkflowsOperator(
-            task_id="detach", assistant_ids=ids, record_workflow=False, requests_per_minute=None
+            task_id="detach", assistant_ids=ids, record_workflow=False, requests_per_minute=rate
         )
         assert operator.execute({})["counts"] == {"detached": len(ids)}
 
@@ -82,8 +88,16 @@ def main(url: str) -> None:
         seconds = in_turns(contenders, rounds=ROUNDS, calls=1, block=1)
         before = getrusage(RUSAGE_SELF).ru_maxrss
         fleet(many)
+        megabytes = (getrusage(RUSAGE_SELF).ru_maxrss - before) / 1024
+        with SandboxServer(fleet=PACED + 1, requests_per_minute=RATE, api_key=key) as limited:
+            connection = {"conn_type": "aitronos", "host": limited.url, "password": key}
+            os.environ["AIRFLOW_CONN_AITRONOS_DEFAULT"] = json.dumps(connection)
+            started = time.monotonic()
+            fleet(many[1 : PACED + 1], RATE)
+            paced = time.monotonic() - started
     print(json.dumps(seconds))
-    print((getrusage(RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(megabytes)
+    print(paced)
 
 
 if __name__ == "__main__":
