@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any
 
 import airflow.sdk
@@ -32,11 +33,13 @@ def test_the_slot_is_given_back_at_once_and_the_next_try_comes_when_the_server_s
     with FaultServer([answer, answer]) as server:
         connect(server.url)
         process = run_dag.start("detach_dags.detach_rate_limited")
+        reader = Thread(target=process.communicate)  # a pipe that nobody reads fills up, and the run waits
+        reader.start()
         try:
             instances = wait_for_retry("detach_rate_limited")
         finally:
             process.kill()  # it would now wait ten minutes
-            process.communicate()
+            reader.join()
     ends = sorted(one.end_date for one in instances)
     assert all((end - start).total_seconds() < 2 for start, end in zip(answered, ends, strict=True))
     for one in instances:
