@@ -20,6 +20,7 @@ from requests.utils import get_auth_from_url, select_proxy
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from airflow_aitronos.client import validation
 from airflow_aitronos.client.auth import ApiKeyAuth
 from airflow_aitronos.client.sanitize import Redactor, safe_text
 from airflow_aitronos.client.validation import parse_attempts, parse_seconds, parsed
@@ -27,9 +28,6 @@ from airflow_aitronos.exceptions import AitronosConfigurationError
 
 DEFAULT_BASE_URL = "https://api.aitronos.com"
 """Host of the API ("API reference")."""
-
-ALLOWED_ORIGINS = "AITRONOS_ALLOWED_ORIGINS"
-"""Environment variable: where it is set, the only origins that hooks may call, separated by spaces."""
 
 BODY_LIMIT = 8 * 1024 * 1024
 """Longest response body that is read, in bytes after decompression."""
@@ -313,10 +311,10 @@ class SettingsLoader:
                 "Host says http://, which would send the API key unencrypted",
                 "Use https://, or set allow_http to true in Extra if the way to that host is safe.",
             )
-        allowed = os.environ.get(ALLOWED_ORIGINS)
-        if allowed is not None and base_url.origin not in allowed.split():
+        allowed = validation.allowed_origins()
+        if allowed is not None and base_url.origin not in allowed:
             raise self._error(
-                f"{base_url.origin} is not among the origins in {ALLOWED_ORIGINS}",
+                f"{base_url.origin} is not among the origins in {validation.ALLOWED_ORIGINS}",
                 "Tests set this variable so that they reach a sandbox only; add the origin if it is meant.",
             )
 

@@ -19,6 +19,12 @@ IF_NOT_ATTACHED: tuple[IfNotAttached, ...] = ("succeed", "skip", "fail")
 LONGEST_SECONDS = 86_400
 """Longest duration of any option: a day."""
 
+ALLOWED_ORIGINS = "AITRONOS_ALLOWED_ORIGINS"
+"""Environment variable: where it is set, the only origins that hooks may call, separated by spaces."""
+
+origins_if_unset: str | None = None
+"""What counts where the variable is not set: a test may have emptied its environment. None for any origin."""
+
 # The vendor documents ids as a prefix and alphanumerics of varying length ("API reference"). The alphabet is
 # what makes an id safe in a path, so only that is checked.
 # Patterns are not compiled here, and errors are imported where they are raised: every parsed DAG would pay.
@@ -52,6 +58,15 @@ def refusal(cause: str, fix: str) -> AitronosInputError:
     from airflow_aitronos.exceptions import AitronosInputError
 
     return AitronosInputError(cause, fix=fix, about="no request was sent")
+
+
+# --- where calls may go ---
+
+
+def allowed_origins() -> list[str] | None:
+    """Return the only origins that hooks may call, None for any."""
+    allowed = os.environ.get(ALLOWED_ORIGINS, origins_if_unset)
+    return None if allowed is None else allowed.split()
 
 
 # --- ids ---

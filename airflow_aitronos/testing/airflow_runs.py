@@ -14,7 +14,7 @@ from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from airflow_aitronos.testing.plugin import ALLOWED_ORIGINS
+from airflow_aitronos.client.validation import ALLOWED_ORIGINS
 from airflow_aitronos.testing.process_state import kept
 from airflow_aitronos.testing.retries import at_once
 

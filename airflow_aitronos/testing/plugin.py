@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from airflow_aitronos.testing.clock import SkippingClock
     from airflow_aitronos.testing.sandbox import Sandbox
 
-ALLOWED_ORIGINS = "AITRONOS_ALLOWED_ORIGINS"
-"""The environment variable that lists, separated by spaces, the only origins that a hook may call."""
-
 INI = "aitronos_airflow_home"
 """The ini option that asks for a temporary Airflow home from the start."""
 
@@ -74,7 +71,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     with pytest.MonkeyPatch.context() as patch:
         if not _FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-            patch.setenv(ALLOWED_ORIGINS, "")
+            from airflow_aitronos.client import validation
+
+            patch.setenv(validation.ALLOWED_ORIGINS, "")
+            # For a test that empties its environment, as patch.dict(os.environ, clear=True) does.
+            patch.setattr(validation, "origins_if_unset", "")
         return (yield)
 
 
@@ -82,11 +83,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture
 def aitronos_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A running stand-in for the Aitronos API, and the connection ``aitronos_default`` to it."""
+    from airflow_aitronos.client import validation
     from airflow_aitronos.sandbox.server import SandboxServer
     from airflow_aitronos.testing.sandbox import Sandbox
 
     with SandboxServer() as server:
-        monkeypatch.setenv(ALLOWED_ORIGINS, server.url, prepend=" ")
+        monkeypatch.setenv(validation.ALLOWED_ORIGINS, server.url, prepend=" ")
+        monkeypatch.setattr(validation, "origins_if_unset", server.url)
         sandbox = Sandbox(server, monkeypatch)
         sandbox.connect()
         yield sandbox
@@ -96,11 +99,14 @@ def aitronos_sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 @pytest.fixture
 def aitronos_no_waits(monkeypatch: pytest.MonkeyPatch) -> SkippingClock:
     """A clock for the hook on which waits between attempts cost nothing; ``waits`` lists them in seconds."""
+    from airflow_aitronos.client import validation
     from airflow_aitronos.hooks.aitronos import AitronosHook
     from airflow_aitronos.testing.clock import SkippingClock
 
     # A test that asks for this fixture by name, with request.getfixturevalue(), is not protected yet.
-    monkeypatch.setenv(ALLOWED_ORIGINS, "", prepend=" ")
+    monkeypatch.setenv(validation.ALLOWED_ORIGINS, "", prepend=" ")
+    if validation.origins_if_unset is None:
+        monkeypatch.setattr(validation, "origins_if_unset", "")
     clock = SkippingClock()
     monkeypatch.setattr(AitronosHook, "clock", clock)
     return clock

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from airflow.sdk import DAG, task
@@ -40,10 +41,10 @@ with DAG("environment", schedule=None) as environment:
 @pytest.fixture(scope="module")
 def production() -> Iterator[socket.socket]:
     """The server that the connection ``aitronos_prod`` leads to."""
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as monkeypatch:
         server.setblocking(False)
         connection = {"conn_type": "aitronos", "host": origin(server), "password": "real-key"}
-        patch.setenv("AIRFLOW_CONN_AITRONOS_PROD", json.dumps(connection))
+        monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_PROD", json.dumps(connection))
         yield server
 
 
@@ -82,6 +83,16 @@ def test_next_to_a_sandbox(
 def test_the_clock_alone(aitronos_no_waits: SkippingClock, production: socket.socket) -> None:
     refused()
     assert_no_connection(production)
+
+
+def test_an_environment_that_the_test_empties(aitronos_sandbox: Sandbox, production: socket.socket) -> None:
+    connections = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_")}
+    with patch.dict(os.environ, connections, clear=True):
+        refused()
+        with AitronosHook() as hook:
+            hook.detach_assistant_workflow("asst_support01")
+    assert_no_connection(production)
+    aitronos_sandbox.assert_detached_once("asst_support01")
 
 
 def test_fixtures_that_are_asked_for_by_name(
