@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tenacity import AttemptManager, RetryCallState, Retrying, retry_if_exception
 
@@ -14,7 +13,7 @@ from airflow_aitronos.client.http import NO_RESPONSE, Http
 from airflow_aitronos.client.network_errors import network_error
 from airflow_aitronos.client.responses import read_response
 from airflow_aitronos.client.retry import Backoff, may_repeat
-from airflow_aitronos.client.sanitize import optional_text
+from airflow_aitronos.client.sanitize import Log, optional_text
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosError,
@@ -32,16 +31,6 @@ OK = frozenset({200})
 OK_OR_EMPTY = frozenset({200, 204})
 CREATED = frozenset({200, 201})
 """Statuses of success of a POST ("API reference": 201 where something is created)."""
-
-
-class Log(Protocol):
-    """The methods of a logger that are used: Airflow's takes positional arguments for ``%s`` only."""
-
-    def info(self, event: Any, *args: Any) -> Any:
-        """Log what went well."""
-
-    def warning(self, event: Any, *args: Any) -> Any:
-        """Log what a person should read."""
 
 
 @dataclass
@@ -213,8 +202,7 @@ class Call:
         )
         self.client.has_succeeded = True
         is_cancelled = self.client.is_cancelled()
-        with suppress(Exception):  # the call has worked: a log that fails must not turn it into a failure
-            (self.client.log.warning if warning or is_cancelled else self.client.log.info)("%s", line)
+        (self.client.log.warning if warning or is_cancelled else self.client.log.info)(line)
         if is_cancelled:
             self.ids |= {name: value for name, value in (ids or {}).items() if value}
             raise AitronosCancelledError(
@@ -233,7 +221,7 @@ class Call:
         error: Any = state.outcome.exception() if state.outcome else None
         which = f"Attempt {state.attempt_number} of {self.settings.max_attempts} failed: {error.cause}"
         about = f"({self.intent}, {type(error).__name__}{_trace(error)})"
-        self.client.log.warning("%s", f"{which} Next attempt in {state.upcoming_sleep:.1f} s {about}")
+        self.client.log.warning(f"{which} Next attempt in {state.upcoming_sleep:.1f} s {about}")
 
     def _completed(self, error: AitronosError) -> AitronosError:
         """Return the error that the call results in: attempts, reason, doubt and ids added, once, here."""

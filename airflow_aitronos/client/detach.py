@@ -7,7 +7,7 @@ assistant" page): 200 with null, 204 and several kinds of 404 are all understood
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
 from airflow_aitronos.client.api_call import OK_OR_EMPTY, Call, Client
@@ -83,6 +83,8 @@ class Wanted:
     record_workflow: bool | None
     include_workflow_details: bool
     check_only: bool
+    reads_link: bool = field(init=False)
+    """Whether the link is read before each DELETE."""
 
     def __post_init__(self) -> None:
         """Check all of it."""
@@ -91,12 +93,8 @@ class Wanted:
         self.assistant_id = check_id("assistant_id", self.assistant_id)
         if self.expected_workflow_id is not None:
             self.expected_workflow_id = check_id("expected_workflow_id", self.expected_workflow_id)
-
-    @property
-    def reads_link(self) -> bool:
-        """Whether the link is read before each DELETE."""
         is_asked = self.record_workflow or self.include_workflow_details or self.check_only
-        return bool(is_asked) or self.expected_workflow_id is not None
+        self.reads_link = bool(is_asked) or self.expected_workflow_id is not None
 
 
 class Detach:
@@ -180,7 +178,7 @@ class Detach:
             self.call.succeed(f"Would detach workflow {which} from {self.assistant}; nothing was changed")
             return self.result("would_detach", linked["id"])
         if linked != known:
-            self.call.client.log.info("%s", f"Detaching workflow {which} from {self.assistant}")
+            self.call.client.log.info(f"Detaching workflow {which} from {self.assistant}")
         return None
 
     def read_body(self, body: dict[str, Any]) -> DetachResult:

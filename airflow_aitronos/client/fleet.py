@@ -9,10 +9,10 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_aitronos.client.api_call import Client, Log
+from airflow_aitronos.client.api_call import Client
 from airflow_aitronos.client.detach import Detach, SentState, Wanted
 from airflow_aitronos.client.pace import Pace, RunEndedError
-from airflow_aitronos.client.sanitize import optional_text
+from airflow_aitronos.client.sanitize import Log, optional_text
 from airflow_aitronos.client.workflows import WorkflowSummary
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
@@ -193,13 +193,13 @@ class Fleet:
                 self._forbidden += isinstance(error, AitronosPermissionError)
                 self.end = self.end or self._pace.end or self._end_after(error)
             if error is not None and row.outcome not in self._good | {"not_tried"}:
-                self._log.warning("%s", f"Assistant '{row.assistant_id}': {row.outcome}: {error}")
+                self._log.warning(f"Assistant '{row.assistant_id}': {row.outcome}: {error}")
             self._left[number] -= 1
             if not self._left[number]:
                 self._finish(number)
         if self._pace.elapsed() >= self._next_progress:
             self._next_progress = self._pace.elapsed() + _PROGRESS_SECONDS
-            self._log.info("%s", self._progress())
+            self._log.info(self._progress())
 
     def _finish(self, number: int) -> None:
         self._record(number, [self.rows[one] for one in self._windows[number]])

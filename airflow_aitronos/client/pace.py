@@ -11,7 +11,7 @@ from airflow_aitronos.client.deadline import SLICE, Clock, Deadline
 from airflow_aitronos.exceptions import AitronosError, AitronosNetworkError, AitronosRateLimitError
 
 if TYPE_CHECKING:
-    from airflow_aitronos.client.api_call import Log
+    from airflow_aitronos.client.sanitize import Log
 
 MOST_THREADS = 8
 
@@ -135,6 +135,5 @@ class Pace:
             self.close(AitronosRateLimitError(cause, retry_after=max(wait, _UNASKED_WAIT)))
         else:
             self._log.warning(
-                "%s",
                 f"{error.cause} All requests wait {wait:.1f} s; then at most {self._rate:.0f} requests/min.",
             )

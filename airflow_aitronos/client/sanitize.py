@@ -1,4 +1,4 @@
-"""Text and JSON from outside, made safe for logs, exceptions and XCom; secrets redacted."""
+"""Text and JSON from outside, made safe for logs, exceptions and XCom; and a log that never fails."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +31,35 @@ _FOLD_MARKER = re.compile(r"::(?=(?:end)?group::)", re.IGNORECASE)
 _NOT_IN_XCOM = re.compile("[\x00\ud800-\udfff]")
 
 Redact = Callable[[str], str]
+
+
+@dataclass
+class Log:
+    """
+    Write lines to a logger, and never fail: a line that cannot be written must not undo what a call did.
+
+    :param logger: of Airflow, whose own methods take positional arguments for ``%s`` only.
+    """
+
+    logger: Any
+
+    def info(self, line: str) -> None:
+        """
+        Log what went well.
+
+        :param line: the text.
+        """
+        with suppress(Exception):
+            self.logger.info("%s", line)
+
+    def warning(self, line: str) -> None:
+        """
+        Log what a person should read.
+
+        :param line: the text.
+        """
+        with suppress(Exception):
+            self.logger.warning("%s", line)
 
 
 class Redactor:

@@ -60,15 +60,6 @@ def refusal(cause: str, fix: str) -> AitronosInputError:
     return AitronosInputError(cause, fix=fix, about="no request was sent")
 
 
-# --- where calls may go ---
-
-
-def allowed_origins() -> list[str] | None:
-    """Return the only origins that hooks may call, None for any."""
-    allowed = os.environ.get(ALLOWED_ORIGINS, origins_if_unset)
-    return None if allowed is None else allowed.split()
-
-
 # --- ids ---
 
 

@@ -17,6 +17,7 @@ from airflow_aitronos.client.api_call import Client
 from airflow_aitronos.client.deadline import Clock
 from airflow_aitronos.client.detach import Detach, SentState, Wanted
 from airflow_aitronos.client.http import Http
+from airflow_aitronos.client.sanitize import Log
 from airflow_aitronos.client.settings import Settings, SettingsLoader
 from airflow_aitronos.exceptions import AitronosError
 
@@ -141,7 +142,7 @@ class AitronosHook(BaseHook):
     @cached_property
     def _client(self) -> Client:
         # Asked each time, since an operator sets is_cancelled once it has the hook.
-        return Client(Http(self.settings), self.log, self.clock, lambda: self.is_cancelled())  # noqa: PLW0108
+        return Client(Http(self.settings), Log(self.log), self.clock, lambda: self.is_cancelled())  # noqa: PLW0108
 
     def new_client(self, pace: Pace) -> Client:
         """
@@ -448,7 +449,7 @@ class AitronosHook(BaseHook):
         http = Http(replace(settings, max_attempts=1, total_timeout=total_timeout))
         origin = settings.base_url.origin
         try:
-            key = workflows.validate_key(Client(http, self.log, self.clock, self.is_cancelled))
+            key = workflows.validate_key(Client(http, Log(self.log), self.clock, self.is_cancelled))
         except AitronosError as error:
             # Only the status of a response: whoever may test a connection could read through it what any host
             # on the network answers.

@@ -110,7 +110,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
             check_only = check_switch("check_only", self.check_only)
             api = str(hook.settings.base_url)
             subject = {"assistant_id": assistant_id, "expected_workflow_id": expected, "api": api}
-            state = TryState({} if check_only else context, self.log, subject, repeatable=True)
+            state = TryState({} if check_only else context, self._safe_log, subject, repeatable=True)
             result: DetachResult
             if state.result is None:
                 with state.call():
@@ -127,8 +127,8 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
                     state.done(result)
             else:
                 result = state.result
-                self.log.warning(
-                    "%s", f"An earlier try of this task got the result; nothing was sent: {result}"
+                self._safe_log.warning(
+                    f"An earlier try of this task got the result; nothing was sent: {result}"
                 )
             audit.update(workflow_id=result["workflow_id"], result=result["outcome"])
         linked = state.workflow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,6 +23,7 @@ from airflow_aitronos.client.validation import (
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_aitronos.client.sanitize import Log
     from airflow_aitronos.hooks.aitronos import AitronosHook
     from airflow_aitronos.retry_policy import AitronosRetryPolicy
 
@@ -120,8 +121,13 @@ class AitronosOperator(BaseOperator):
             line = {"operator": type(self).__name__, "conn_id": self.aitronos_conn_id, **task, **audit}
             line |= {"trace_id": trace_id, **end}
             safe = {name: _shown(name, value) for name, value in line.items()}
-            with suppress(Exception):  # the call may have worked: a log that fails must not fail the task
-                self.log.info("%s", f"Audit: {json.dumps(safe)}")
+            self._safe_log.info(f"Audit: {json.dumps(safe)}")
+
+    @property
+    def _safe_log(self) -> Log:
+        from airflow_aitronos.client.sanitize import Log
+
+        return Log(self.log)
 
     def _is_cancelled(self) -> bool:
         """Return whether the task was cancelled, or outlives its supervisor: then its log goes nowhere."""
@@ -144,8 +150,7 @@ class AitronosOperator(BaseOperator):
             try:
                 context["outlet_events"][outlet].extra.update(facts)
             except Exception as error:  # noqa: BLE001  # the call has worked: nothing may raise any more
-                self.log.warning(
-                    "%s",
+                self._safe_log.warning(
                     f"The asset event of an outlet of type {type(outlet).__name__} gets no facts "
                     f"({type(error).__name__}); they are: {json.dumps(facts)}",
                 )

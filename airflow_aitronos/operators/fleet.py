@@ -27,9 +27,9 @@ from airflow_aitronos.operators.base import NOT_GIVEN, AitronosOperator, check_r
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_aitronos.client.api_call import Log
     from airflow_aitronos.client.detach import Wanted
     from airflow_aitronos.client.fleet import Fleet, FleetRow
+    from airflow_aitronos.client.sanitize import Log
     from airflow_aitronos.client.validation import IfNotAttached
 
 REPORT = "report"
@@ -141,13 +141,13 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
                 "report_path", self.report_path, self._report_given, context, otherwise="no report"
             )
             wanted = self._wanted()
-            report = _Report(self.report_path, self.log)
-            journal = _Journal(context, [str(wanted), str(hook.settings.base_url)], report, self.log)
+            report = _Report(self.report_path, self._safe_log)
+            journal = _Journal(context, [str(wanted), str(hook.settings.base_url)], report, self._safe_log)
             longest_wait = hook.settings.max_retry_after
-            pace = Pace(self.requests_per_minute, self.run_timeout, longest_wait, hook.clock, self.log)
+            pace = Pace(self.requests_per_minute, self.run_timeout, longest_wait, hook.clock, self._safe_log)
             clients = [hook.new_client(pace) for _ in range(self.concurrency)]
             earlier = journal.read()
-            fleet = Fleet(clients, pace, wanted, earlier, self.max_failures, journal.record, self.log)
+            fleet = Fleet(clients, pace, wanted, earlier, self.max_failures, journal.record, self._safe_log)
             report.start(fleet.rows.values())
             self._log_plan(fleet)
             try:
@@ -157,13 +157,13 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
                     client.http.close()
                 result = fleet.manifest(report.write(fleet.rows.values()))
                 audit.update(result["counts"])
-                self.log.info("%s", f"Of {len(wanted)} assistants: {fleet.in_words()}")
                 if (error := fleet.error()) is not None:
                     self._push(context, result)
+                self._safe_log.info(f"Of {len(wanted)} assistants: {fleet.in_words()}")
             if error is not None:
                 if self.fail_on_partial_failure or fleet.end is not None:
                     raise error
-                self.log.warning("%s", f"{error} fail_on_partial_failure is off: the task succeeds.")
+                self._safe_log.warning(f"{error} fail_on_partial_failure is off: the task succeeds.")
             if self.if_not_attached == "skip" and set(result["counts"]) == {"not_attached"}:
                 raise AirflowSkipException("No assistant has a workflow linked.")
         self._add_to_outlet_events(context, counts=result["counts"], report_path=result["report_path"])
@@ -189,14 +189,14 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         rate = self.requests_per_minute
         time = f", about {requests / rate:.0f} min at {rate:g} a minute" if rate else ""
         left = f"{len(fleet.todo)} of {len(fleet.rows)} assistants are left to do"
-        self.log.info("%s", f"{left}: {requests} requests{time}")
+        self._safe_log.info(f"{left}: {requests} requests{time}")
 
     def _push(self, context: Context, result: dict[str, Any]) -> None:
         """Push the result of a task that may fail, for whoever reads it; never fail."""
         try:
             context["ti"].xcom_push(key=REPORT, value=result)
         except Exception as error:  # noqa: BLE001  # DELETEs were sent: nothing may hide what they did
-            self.log.warning("%s", f"The result could not be pushed ({type(error).__name__}): {result}")
+            self._safe_log.warning(f"The result could not be pushed ({type(error).__name__}): {result}")
 
 
 def _checked_items(value: Any, *, is_rendered: bool = True) -> dict[str, str | None]:
@@ -241,16 +241,13 @@ class _Report:
 
         self.path = None if path is None else ObjectStoragePath(path)
         self._log = log
+        self._written: bytes | None = None
 
     def start(self, rows: Iterable[FleetRow]) -> None:
-        """Keep an earlier report under a number, and write this one: a path that is wrong shows early."""
+        """Write the report before anything is sent: a path that is wrong shows early."""
         try:
             if self.path is not None and self.path.protocol in ("", "file"):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.path is not None and self.path.exists():
-                numbered = (f"{self.path.stem}.{number}{self.path.suffix}" for number in count(1))
-                free = next(path for name in numbered if not (path := self.path.parent / name).exists())
-                free.write_bytes(self.path.read_bytes())
             self._write(rows)
             return
         except Exception as error:  # noqa: BLE001  # whatever a storage raises
@@ -264,13 +261,20 @@ class _Report:
             self._write(rows)
         except Exception as error:  # noqa: BLE001  # whatever a storage raises
             problem = type(error).__name__
-            self._log.warning("%s", f"The report could not be written ({problem}); the log has every detach.")
+            self._log.warning(f"The report could not be written ({problem}); the log has every detach.")
             return None
         return None if self.path is None else str(self.path)
 
     def _write(self, rows: Iterable[FleetRow]) -> None:
-        if self.path is not None:
-            self.path.write_text("".join(f"{json.dumps(vars(row))}\n" for row in rows))
+        """Write the report; keep what somebody else has written, another run or task, under a number."""
+        if self.path is None:
+            return
+        if self.path.exists() and (there := self.path.read_bytes()) != self._written:
+            numbered = (f"{self.path.stem}.{number}{self.path.suffix}" for number in count(1))
+            free = next(path for name in numbered if not (path := self.path.parent / name).exists())
+            free.write_bytes(there)
+        self._written = "".join(f"{json.dumps(vars(row))}\n" for row in rows).encode()
+        self.path.write_bytes(self._written)
 
     # --- as Airflow's task state store ---
 
@@ -307,9 +311,7 @@ class _Journal:
         self._log = log
         self._first = 0
         if not self._stores:
-            self._log.info(
-                "%s", f"There is neither a task state store (Airflow 3.3+) nor a report_path: {_AGAIN}"
-            )
+            self._log.info(f"There is neither a task state store (Airflow 3.3+) nor a report_path: {_AGAIN}")
 
     def read(self) -> dict[str, FleetRow]:
         """Return the last row of each assistant; one that was under way has an unknown outcome."""
@@ -336,7 +338,7 @@ class _Journal:
             except Exception as error:  # noqa: BLE001  # whatever a state backend raises
                 self._stores.remove(store)
                 otherwise = "files beside the report replace it." if self._stores else _AGAIN
-                self._log.warning("%s", f"The task state failed ({type(error).__name__}): {otherwise}")
+                self._log.warning(f"The task state failed ({type(error).__name__}): {otherwise}")
                 continue
             if answer is not None or method == "set":
                 return answer

@@ -24,7 +24,7 @@ from airflow_aitronos.exceptions import AitronosCancelledError, AitronosError, A
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_aitronos.client.api_call import Log
+    from airflow_aitronos.client.sanitize import Log
     from airflow_aitronos.client.workflows import WorkflowSummary
 
 KEY = "aitronos_call"
@@ -98,9 +98,7 @@ class TryState(SentState):
         self.result = result
         if problem := self._write("done", result=result):
             text = json.dumps(result)
-            self._log.warning(
-                "%s", f"The result could not be recorded for a retry ({problem}). It is: {text}"
-            )
+            self._log.warning(f"The result could not be recorded for a retry ({problem}). It is: {text}")
 
     def not_carried_out(self) -> None:
         """Remove the record: no request of this or an earlier try can have been carried out."""
@@ -108,7 +106,7 @@ class TryState(SentState):
             _, problem = self._ask(lambda store: store.delete(KEY))
             self._is_recorded = bool(problem)
             if problem:
-                self._log.warning("%s", f"The record of this call could not be removed ({problem}).")
+                self._log.warning(f"The record of this call could not be removed ({problem}).")
 
     @contextmanager
     def call(self) -> Iterator[None]:
@@ -147,7 +145,7 @@ class TryState(SentState):
         if not self._repeatable:
             fix = "Without it a retry could repeat the call."
             raise AitronosError(cause, fix=fix, about="no request was sent")
-        self._log.warning("%s", f"{cause} A later try of the task may not know of it.")
+        self._log.warning(f"{cause} A later try of the task may not know of it.")
 
 
 @contextmanager

@@ -112,7 +112,9 @@ class DeployWorkflowOperator(AitronosOperator):
                     f"create workflow {quoted(self.name)}",
                     check_before_creating(quoted(self.name)),
                 )
-                with sent_once(context, self.log, subject, intent=intent, check_first=check_first) as state:
+                with sent_once(
+                    context, self._safe_log, subject, intent=intent, check_first=check_first
+                ) as state:
                     if state.result is None:
                         state.done(self._deploy(hook))
                     result = state.result
@@ -201,7 +203,7 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
             subject = {"workflow_id": workflow_id, "api": str(hook.settings.base_url)}
             intent = f"promote workflow '{workflow_id}' to an assistant"
             check_first = check_before_promoting(workflow_id)
-            with sent_once(context, self.log, subject, intent=intent, check_first=check_first) as state:
+            with sent_once(context, self._safe_log, subject, intent=intent, check_first=check_first) as state:
                 if state.result is None:
                     promoted = hook.promote_workflow_to_assistant(
                         workflow_id,

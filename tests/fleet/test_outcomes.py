@@ -314,6 +314,36 @@ def test_an_earlier_report_is_kept_under_a_number(new_run: NewRun, tmp_path: Pat
     assert rows(report)[0]["assistant_id"] == "asst_idle01"
 
 
+def test_reports_of_fleets_that_run_at_the_same_time_are_all_kept(new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run(2)
+    report = tmp_path / "report.jsonl"
+
+    answer = run.server.answer
+
+    def detach_another_first(request: Any) -> Any:
+        run.server.answer = answer  # type: ignore[method-assign]  # the next one passes
+        run.detach(["asst_fleet00002"], report_path=str(report))
+        return answer(request)
+
+    run.server.answer = detach_another_first  # type: ignore[method-assign]  # in the middle of the first
+    run.detach(["asst_fleet00001"], report_path=str(report))
+    lines = [line for path in tmp_path.glob("report*.jsonl") for line in rows(path)]
+    detached = [line["assistant_id"] for line in lines if line["outcome"] == "detached"]
+    assert sorted(detached) == ["asst_fleet00001", "asst_fleet00002"]
+
+
+def test_a_log_that_fails_costs_no_result(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(3)
+
+    def fail(line: str, *args: object) -> None:
+        if run.sent("DELETE"):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(run.log, "info", fail)
+    monkeypatch.setattr(run.log, "warning", fail)
+    assert run.detach(assistants(3))["counts"] == {"detached": 3}
+
+
 def test_a_report_that_cannot_be_written_prevents_the_first_request(new_run: NewRun, tmp_path: Path) -> None:
     run = new_run(2)
     (tmp_path / "file").write_text("")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from airflow_aitronos.client.pace import Pace
+from airflow_aitronos.client.sanitize import Log
 from airflow_aitronos.exceptions import AitronosError, AitronosNetworkError, AitronosRateLimitError
-from tests.fleet.conftest import Log, NewRun, assistants, most_in_a_minute, rows
+from tests.fleet.conftest import NewRun, assistants, most_in_a_minute, rows
 from tests.support.fake_clock import FakeClock
 
 
@@ -49,7 +50,7 @@ def test_a_429_without_any_hint_closes_the_gate_for_a_minute_and_is_no_attempt(
 
 
 def test_two_requests_that_are_refused_together_lower_the_rate_once() -> None:
-    pace = Pace(100, None, 60, FakeClock(), Log())
+    pace = Pace(100, None, 60, FakeClock(), Log(None))
     for _ in range(50):
         pace.wait(lambda: False)
     for asked in (20, 30):

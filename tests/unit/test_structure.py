@@ -34,7 +34,7 @@ PARTS = {
     "triggers": {"sensors", "hooks", "client", "exceptions"},
     "doctor": {"hooks", "client", "exceptions", "get_provider_info", "__version__"},
     "sandbox": {"sandbox"},
-    "testing": {"testing", "sandbox", "retry_policy", "hooks"},
+    "testing": {"testing", "sandbox", "retry_policy", "hooks", "client"},
 }
 ARROWS = {
     "sanitize": set(),
@@ -49,7 +49,7 @@ ARROWS = {
     "api_call": {"http", "responses", "network_errors", "retry", "deadline", "sanitize"},
     "workflows": {"api_call", "responses", "validation", "sanitize"},
     "detach": {"workflows", "api_call", "validation", "sanitize"},
-    "pace": {"deadline"},
+    "pace": {"deadline", "sanitize"},
     "fleet": {"detach", "workflows", "api_call", "pace", "sanitize"},
 }
 

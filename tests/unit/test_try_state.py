@@ -12,6 +12,7 @@ import pytest
 from airflow.sdk.bases.operator import BaseOperator
 
 from airflow_aitronos._compat import AirflowSkipException
+from airflow_aitronos.client.sanitize import Log
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosError,
@@ -40,7 +41,7 @@ def state_of(store: Store | None, lines: Lines, *, repeatable: bool = True, **ot
     context: Any = {"ti": SimpleNamespace(**about), "task": SimpleNamespace(**about)}
     if store is not None:
         context["task_state_store"] = store
-    return TryState(context, lines, {"api": about["api"]}, repeatable=repeatable)
+    return TryState(context, Log(lines), {"api": about["api"]}, repeatable=repeatable)
 
 
 def known(state: TryState) -> tuple[Any, ...]:
