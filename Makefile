@@ -33,9 +33,9 @@ bench: setup ## Measure imports and calls against HttpOperator and requests
 	$(RUN) -m benchmarks --figure docs/images/benchmark.svg
 
 .PHONY: e2e
-e2e: ## Run the built wheel in a whole Airflow, browser included (needs PostgreSQL, Chromium)
+e2e: ## Run the built wheel in a whole Airflow, browser included; on two workers: ENGINE=celery
 	$(PYTHON) -m dev.e2e.install .venv-e2e
-	.venv-e2e/bin/python -m dev.e2e
+	.venv-e2e/bin/python -m dev.e2e$(if $(filter celery,$(ENGINE)),.celery_run)
 
 .PHONY: mutants
 mutants: setup ## Break the package in many ways, and see a test fail for each

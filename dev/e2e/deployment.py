@@ -65,7 +65,7 @@ def running(home: Path, dags: Path, database: str, connection: str) -> Iterator[
     passwords.write_text(json.dumps({USER: password}), encoding="utf-8")
     log = home / "airflow.log"
     environment = {
-        **_clean_environment(home),
+        **clean_environment(home),
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -91,8 +91,12 @@ def running(home: Path, dags: Path, database: str, connection: str) -> Iterator[
         _end(process)
 
 
-def _clean_environment(home: Path) -> dict[str, str]:
-    """Return the environment without anybody's Airflow in it, and with what does not depend on this run."""
+def clean_environment(home: Path) -> dict[str, str]:
+    """
+    Return the environment without anybody's Airflow in it, and with what does not depend on this run.
+
+    :param home: Airflow's.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     return {
         **kept,

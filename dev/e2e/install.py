@@ -17,7 +17,11 @@ from pathlib import Path
 from dev.bootstrap import install_pins, pip
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-PINS = (REPOSITORY / "constraints.txt", Path(__file__).with_name("playwright-constraints.txt"))
+PINS = (
+    REPOSITORY / "constraints.txt",
+    Path(__file__).with_name("playwright-constraints.txt"),
+    Path(__file__).with_name("celery-constraints.txt"),
+)
 
 
 def main(folder: Path) -> None:
