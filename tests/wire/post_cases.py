@@ -9,7 +9,6 @@ from airflow_aitronos.exceptions import (
     AitronosConflictError,
     AitronosNetworkError,
     AitronosRateLimitError,
-    AitronosRedirectError,
     AitronosServerError,
     AitronosUnsafeToRepeatError,
 )
@@ -26,7 +25,6 @@ from tests.wire.network_cases import (
 )
 from tests.wire.wire_case import (
     DEFINITION,
-    HTML,
     MANY,
     NO_CONNECTION,
     NO_NAME,
@@ -116,14 +114,11 @@ POST_CASES = [
             "reset": lost(Reset()),
             # What requests raises does not tell a handshake from a request that was on its way.
             "handshake": lost(Unread(Reset()), prepare=https_to_plain_server, sent=[], attempts=1),
-            "reset-before-it-is-read": lost(Unread(Reset()), sent=[], attempts=1),
             "cut": lost(Close(GOOD_POST[:-5])),
             "read-timeout": lost(Hang(), extra={"read_timeout": 0.3}),
             "garbage": lost(Close(b"garbage\r\n\r\n")),
             "202": lost(http(202, CREATED), status=202),
-            "html": lost(http(200, HTML), status=200),
             "too-long": lost(http(201, "x" * MANY), status=201),
-            "204": lost(http(204, None), status=204),
             "success-false": lost(http(200, {"success": False, "error": {}}), status=200),
             "after-a-429": lost(LIMITED, Reset(), sent=[POST] * 2),
         }
@@ -135,10 +130,6 @@ POST_CASES = [
         variants={
             "401": definite(401, permanent(AitronosAuthenticationError, **facts(401, "NO"))),
             "409": definite(409, retryable(AitronosConflictError, **facts(409, "NO"))),
-            "302": vary(
-                replies=[http(302, headers=[("Location", "/login")]), GOOD_POST],
-                end=permanent(AitronosRedirectError, maybe_done=True, status_code=302),
-            ),
         },
     ),
     post_case(

@@ -174,20 +174,6 @@ def test_an_interruption_ends_the_call_after_one_attempt(
     assert clock.sleeps == []
 
 
-def test_an_interruption_of_a_wait_ends_the_call(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
-) -> None:
-    def interrupted(seconds: float) -> None:
-        raise AirflowTaskTimeout
-
-    monkeypatch.setattr(clock, "sleep", interrupted)
-    with FaultServer([http(429, headers=[("Retry-After", "5")]), GOOD]) as server:
-        connect(monkeypatch, server.url)
-        with pytest.raises(AirflowTaskTimeout):
-            hook.detach_assistant_workflow(ASSISTANT)
-    assert request_lines(server) == [DETACH]
-
-
 def test_an_interruption_shows_no_frame_that_holds_the_key(
     hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,19 +197,6 @@ def test_every_call_has_its_own_attempts(hook: AitronosHook, monkeypatch: pytest
         connect(monkeypatch, server.url)
         assert [detach_from(hook).attempts for _ in range(3)] == [4, 4, 4]
     assert (len(server.requests), server.connections) == (12, 1)
-
-
-def test_a_wait_is_cut_into_slices(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
-) -> None:
-    with FaultServer([http(429, headers=[("Retry-After", "7")]), GOOD]) as server:
-        connect(monkeypatch, server.url)
-        hook.detach_assistant_workflow(ASSISTANT)
-    assert 7 <= sum(clock.sleeps) <= 8 + 1e-6
-    assert max(clock.sleeps) <= 0.5
-
-
-# What is known of lost responses
 
 
 # Cancellation
