@@ -7,15 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.figure import figure
-from benchmarks.result import Bar, Result, Verdict, in_turns, median_ratio
-
-
-def test_contenders_take_turns() -> None:
-    made: list[str] = []
-    contenders = {"a": lambda: made.append("a"), "b": lambda: made.append("b")}
-    seconds = in_turns(contenders, rounds=2, calls=4, block=2)
-    assert "".join(made) == "aabb" + "bbaa" + "bbaa" + "aabb"
-    assert {name: len(measured) for name, measured in seconds.items()} == {"a": 2, "b": 2}
+from benchmarks.result import Bar, Result, Verdict, median_ratio
 
 
 def test_a_ratio_is_of_one_round() -> None:
