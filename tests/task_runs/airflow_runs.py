@@ -81,7 +81,12 @@ def run(dag: Any, logical_date: datetime | None = None, **arguments: Any) -> dic
     return read(dag.dag_id, dag_run.run_id)
 
 
-_synced: set[str] = set()
+_synced = set(os.environ.get("TESTS_SYNCED_BUNDLES", "").split())
+
+
+def synced_bundles() -> dict[str, str]:
+    """Tell a process that shares the database what it need not write again."""
+    return {"TESTS_SYNCED_BUNDLES": " ".join(_synced)}
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def test_a_cleared_run_sends_its_calls_again(sandbox: Any) -> None:
 def test_a_task_whose_supervisor_died_in_a_wait_sends_nothing_more(connect: SetConnection) -> None:
     processes: list[subprocess.Popen[str]] = []
     kill_the_parent = Call(lambda: processes[0].kill())
-    first: Reply = [http(503, headers=[("Retry-After", "5")]), kill_the_parent]
+    first: Reply = [http(503, headers=[("Retry-After", "2")]), kill_the_parent]
     with FaultServer([first, http(200, DETACHED)]) as server:
         connect(server.url)
         # The shell starts the task's process and waits for it, as a supervisor does.

@@ -81,15 +81,6 @@ def test_sigterm_ends_the_requests_and_leaves_report_and_state(
     assert report("detach_fleet_once") == {"detached": 30, "not_tried": 30}
 
 
-def test_a_result_that_cannot_be_stored_is_returned_by_the_next_try(server: SandboxServer) -> None:
-    backend = "tests.task_runs.failing_xcom.FailsOncePerTask"
-    process = run_dag.start("fleet_dags.detach_fleet", AIRFLOW__CORE__XCOM_BACKEND=backend)
-    result = run_dag.result_of(process)["detach"]
-    assert (result["state"], result["tries"]) == ("success", 2)
-    assert result["xcoms"]["return_value"]["counts"] == {"detached": 60}
-    assert deletes(server) == FLEET
-
-
 def test_a_permanent_failure_uses_no_retry_and_the_next_task_reads_the_report(server: SandboxServer) -> None:
     result = airflow_runs.run(fleet_dags.detach_chosen_fleet)
     assert (result["detach"].state, result["detach"].tries) == ("failed", 1)
