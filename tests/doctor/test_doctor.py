@@ -17,7 +17,6 @@ import trustme
 from airflow.secrets.environment_variables import EnvironmentVariablesBackend
 
 from airflow_aitronos import doctor
-from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.support.addresses import blackhole, closed_port, tls_context
 from tests.support.fault_server import FaultServer
@@ -114,10 +113,6 @@ def test_a_variable_that_holds_no_connection(diagnose: Diagnose, broken: str, sa
     assert f"variable {VARIABLE} {says}" in only_cross(diagnose(broken), "connection")
 
 
-def test_a_uri_is_no_broken_json(diagnose: Diagnose) -> None:
-    only_cross(diagnose(f"aitronos://:{KEY}@api.aitronos.invalid"), "name")
-
-
 @pytest.mark.parametrize(
     ("conn_id", "says"),
     [
@@ -168,12 +163,6 @@ def test_settings_that_are_wrong_are_told_at_once(diagnose: Diagnose) -> None:
     ):
         assert text.startswith(says)
         assert "retryable" not in text
-
-
-def test_a_key_in_the_wrong_field(diagnose: Diagnose) -> None:
-    assert "max_backoff of connection 'aitronos_default' is '***'" in only_cross(
-        diagnose(host=NOWHERE, extra={"max_backoff": KEY}), "settings"
-    )
 
 
 @pytest.mark.parametrize(
@@ -390,15 +379,3 @@ def test_whoever_stops_reading_gets_no_traceback() -> None:
     shell = f"{sys.executable} -m airflow_aitronos.doctor nowhere | true"
     seen = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=LIMIT, check=False)
     assert "Traceback" not in seen.stderr
-
-
-@pytest.mark.parametrize(
-    "fields", [{"password": ""}, {"extra": {"max_attempts": 99}}, {"host": "http://x.invalid"}]
-)
-def test_the_test_button_names_no_random_id(monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]) -> None:
-    connection = json.dumps({"conn_type": "aitronos", "password": KEY, **fields})
-    monkeypatch.setenv("AIRFLOW_CONN_AIRFLOW_TEST_7F3A", connection)
-    is_accepted, text = AitronosHook("airflow_test_7f3a").test_connection()
-    assert not is_accepted
-    assert "7f3a" not in text
-    assert "retryable" not in text

@@ -70,13 +70,6 @@ def test_a_row_pins_what_it_says(row: Row) -> None:
             assert Version(version).release[:2] == lowest.release[:2]
 
 
-@pytest.mark.parametrize(("version", "is_let_in"), [("3.0.6", False), ("3.4.0", True), ("3.4.1", True)])
-def test_a_later_airflow_is_let_in(version: str, is_let_in: bool) -> None:
-    requirements = map(Requirement, PYPROJECT["project"]["dependencies"])
-    (airflow,) = (one for one in requirements if one.name == "apache-airflow")
-    assert airflow.specifier.contains(version) is is_let_in
-
-
 def test_every_supported_airflow_has_its_lowest_and_highest_on_every_python() -> None:
     minors = [Version(one).release[:2] for one in RELEASES]
     assert minors == [(3, 1), (3, 1), (3, 2), (3, 2), (3, 3), (3, 3), (3, 4)]

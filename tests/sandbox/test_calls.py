@@ -9,7 +9,6 @@ import pytest
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.sandbox.caller import Api
 from tests.sandbox.contract import API_KEY, ORGANIZATION
-from tests.support.fake_clock import FakeClock
 
 LINK = "/v1/assistants/asst_support01/workflow"
 SPARE = "/v1/workflows/flow_spare01"
@@ -47,15 +46,6 @@ def test_a_detach_removes_the_link_and_nothing_else(api: Api, sandbox: SandboxSe
     sandbox.store.unlink("asst_billing01")  # not by a detach
     assert sandbox.store.links == links | {"asst_support01": None, "asst_billing01": None}
     assert sandbox.store.detached == [("asst_support01", "flow_support01")]
-
-
-def test_has_assistant_means_an_assistant_node(api: Api) -> None:
-    assert api.ok("GET", "/v1/workflows/flow_support01")["has_assistant"] is False
-    body = {"name": "n", "definition": {"nodes": [{"id": "a", "type": "assistant"}]}}
-    # Without an external_id every POST makes a workflow.
-    first, second = (api.ok("POST", "/v1/workflows", json=body) for _ in range(2))
-    assert (first["assistant_id"], first["has_assistant"]) == (None, True)
-    assert first["id"] != second["id"]
 
 
 def test_promote_makes_a_linked_assistant(api: Api) -> None:
@@ -181,18 +171,6 @@ def test_filters_and_order(api: Api, sandbox: SandboxServer, params: dict[str, A
     sandbox.store.add_assistant("Retired", assistant_id="asst_retired01", is_active=False)
     page = page_of(api, **params)
     assert (ids_of(page), page["total"], page["pagination"]["limit"]) == (ids, len(ids), 50)
-
-
-def test_order_by_time() -> None:
-    clock = FakeClock()
-    with SandboxServer(clock=clock) as server, Api(server.url, API_KEY) as api:
-        clock.advance(60)
-        api.ok("DELETE", "/v1/assistants/asst_idle01/workflow")
-        api.ok("DELETE", LINK)
-        rows = page_of(api, sort_by="updated_at")["assistants"]
-        assert [row["id"] for row in rows] == [*SEEDED[1:], "asst_support01"]
-        assert rows[-1]["updated_at"] == rows[-2]["updated_at"] + 60
-        assert ids_of(page_of(api, sort_by="created_at")) == SEEDED
 
 
 def test_a_fleet_is_listed_in_pages_and_comes_back_with_a_reset() -> None:

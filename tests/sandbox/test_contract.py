@@ -45,17 +45,6 @@ def test_fields_inside_pages_and_conversions(api: Api) -> None:
     )
 
 
-def test_the_samples_of_the_documentation(api: Api, make_api: MakeApi) -> None:
-    good = {"is_valid": True, "error": None, "requires_reconnect": None}
-    assert api.ok("GET", "/v1/auth/validate") == good
-    assert make_api(None).ok("GET", "/v1/health/") == {"status": "ok"}
-    assert api.ok("DELETE", "/v1/assistants/asst_support01/workflow") == {
-        "assistant_id": "asst_support01",
-        "workflow_id": "flow_support01",
-        "message": "Operation completed successfully",
-    }
-
-
 # --- keys ---
 
 

@@ -8,8 +8,7 @@ import socket
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
-from http.client import HTTPConnection
+from contextlib import suppress
 
 import pytest
 
@@ -69,17 +68,6 @@ def test_a_second_block_serves_the_same_state_on_the_same_port() -> None:
         api.ok("DELETE", LINK)
     with server, Api(api.url, API_KEY) as api:
         assert api.ok("GET", "/v1/assistants/asst_support01")["workflow_id"] is None
-
-
-def test_connections_are_kept_alive(sandbox: SandboxServer) -> None:
-    connection = HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
-    with closing(connection):
-        connection.connect()
-        opened = connection.sock
-        for _ in range(3):
-            connection.request("GET", "/v1/health/")
-            assert connection.getresponse().read() == b'{"status":"ok"}'
-            assert connection.sock is opened
 
 
 def test_requests_are_recorded_without_the_key(sandbox: SandboxServer, make_api: MakeApi) -> None:
@@ -169,10 +157,3 @@ def test_every_fault_counts_every_request_that_it_matches(api: Api, sandbox: San
     assert statuses(api, 2) == [200, 503]
     assert [(one.status, one.skip, one.times) for one in sandbox.faults.pending] == [(503, 0, 1), (403, 1, 1)]
     assert statuses(api, 3) == [503, 403, 200]
-
-
-def test_the_same_fault_twice_is_two_faults(api: Api, sandbox: SandboxServer) -> None:
-    fault = Fault("status", status=503)
-    sandbox.faults.add(fault)
-    sandbox.faults.add(fault)
-    assert statuses(api, 3) == [503, 503, 200]

@@ -20,7 +20,7 @@ from tests.support.faults import Call
 from tests.support.replies import http
 from tests.task_runs import airflow_runs, run_dag
 from tests.task_runs.conftest import SetConnection
-from tests.task_runs.dags import after_success_dags, detach_dags, workflow_dags
+from tests.task_runs.dags import after_success_dags, workflow_dags
 from tests.task_runs.dags.after_success_dags import BAD_OUTLETS, SPARE
 from tests.task_runs.dags.detach_dags import ASSISTANT, AT_ONCE, FLOW
 
@@ -113,7 +113,6 @@ def test_an_outlet_without_an_event_fails_no_task_after_its_call(
     ("dry", "outcome", "sent"),
     [
         ("True", "would_detach", "GET"),
-        (True, "would_detach", "GET"),
         ("false", "detached", "DELETE"),
     ],
 )
@@ -123,23 +122,3 @@ def test_a_run_parameter_switches_check_only(sandbox: Any, dry: object, outcome:
     pushed = result.xcoms["return_value"]
     assert (pushed["outcome"], pushed["workflow_id"]) == (outcome, FLOW)
     assert set(methods(sandbox)) == {sent}
-
-
-@pytest.mark.parametrize("dry", ["1", ""])
-def test_a_run_parameter_that_is_no_bool_sends_nothing(sandbox: Any, dry: str) -> None:
-    result = airflow_runs.run(after_success_dags.detach_switched, run_conf={"dry": dry})["detach"]
-    assert (result.state, result.tries, result.xcoms) == ("failed", 1, {})
-    assert sandbox.requests == []
-
-
-NOT_FOUND = {"success": False, "error": {"code": "RESOURCE_NOT_FOUND", "status": 404}}
-
-
-def test_that_nothing_was_linked_is_an_outcome_too(connect: SetConnection) -> None:
-    """The only documented 404 of removing a link names neither assistant nor workflow."""
-    assistant = {"id": ASSISTANT, "workflow_id": None}
-    with FaultServer([http(404, NOT_FOUND), http(200, assistant)]) as server:
-        connect(server.url)
-        result = airflow_runs.run(detach_dags.detach_no_retries)["detach"]
-    assert (result.state, result.xcoms["return_value"]["outcome"]) == ("success", "not_attached")
-    assert methods(server) == ["DELETE", "GET"]

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from airflow_aitronos.exceptions import AitronosWorkflowMismatchError
-from airflow_aitronos.hooks.aitronos import AitronosHook
-from tests.support.fake_clock import FakeClock
 from tests.task_runs import airflow_runs
 from tests.task_runs.dags import detach_dags
 from tests.task_runs.dags.detach_dags import ASSISTANT, FLOW
@@ -21,25 +19,6 @@ def deletes(sandbox: Any) -> int:
     return sum(one.method == "DELETE" for one in sandbox.requests)
 
 
-class LinkingClock(FakeClock):
-    """A clock on whose first wait somebody links a newer workflow."""
-
-    def __init__(self, sandbox: Any) -> None:
-        super().__init__()
-        self._sandbox = sandbox
-
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds)
-        if self._sandbox.links[ASSISTANT] is None:
-            self._sandbox.link(ASSISTANT, NEWER)
-
-
-def test_the_expected_workflow_is_detached(sandbox: Any) -> None:
-    result = airflow_runs.run(detach_dags.detach_expected)["detach"]
-    assert (result.state, result.xcoms["return_value"]["workflow_id"]) == ("success", FLOW)
-    sandbox.assert_detached_once(ASSISTANT, FLOW)
-
-
 def test_a_workflow_that_was_linked_before_stays_linked(sandbox: Any, errors: list[BaseException]) -> None:
     sandbox.add_workflow(NEWER)
     sandbox.unlink(ASSISTANT)
@@ -49,26 +28,14 @@ def test_a_workflow_that_was_linked_before_stays_linked(sandbox: Any, errors: li
     assert (sandbox.links[ASSISTANT], deletes(sandbox)) == (NEWER, 0)
 
 
-def test_a_workflow_that_is_linked_between_two_attempts_stays_linked(
-    sandbox: Any, monkeypatch: pytest.MonkeyPatch, errors: list[BaseException]
-) -> None:
-    sandbox.add_workflow(NEWER)
-    monkeypatch.setattr(AitronosHook, "clock", LinkingClock(sandbox))
-    sandbox.reset_connection(method="DELETE", after_commit=True)
-    assert airflow_runs.run(detach_dags.detach_expected)["detach"].state == "failed"
-    assert [type(error) for error in errors] == [AitronosWorkflowMismatchError]
-    assert (sandbox.links[ASSISTANT], deletes(sandbox)) == (NEWER, 1)
-
-
 @pytest.mark.parametrize(
     ("dag", "state"),
     [
-        (detach_dags.detach_expected, "success"),
         (detach_dags.detach_no_retries, "success"),
         (detach_dags.detach_or_skip, "skipped"),
         (detach_dags.detach_unless_none, "failed"),
     ],
-    ids=["expected", "plain", "skip", "fail"],
+    ids=["plain", "skip", "fail"],
 )
 def test_a_task_with_nothing_to_detach_ends_as_asked(sandbox: Any, dag: Any, state: str) -> None:
     sandbox.unlink(ASSISTANT)

@@ -79,29 +79,12 @@ def test_an_outage_uses_all_tries_and_all_attempts_of_each(
     assert sent(server) == [DETACH] * 3 * 4
 
 
-def test_the_arguments_of_the_operator_come_before_the_connection(connect: SetConnection) -> None:
-    with FaultServer(itertools.repeat(http(503))) as server:
-        connect(server.url, max_attempts=7, max_backoff=0)
-        airflow_runs.run(detach_dags.detach_limited)
-    assert sent(server) == [DETACH] * 2
-
-
 @case("A12")
 def test_nothing_is_pushed_where_the_task_pushes_nothing(connect: SetConnection) -> None:
     with FaultServer([GOOD]) as server:
         connect(server.url)
         result = airflow_runs.run(detach_dags.detach_without_xcom)["detach"]
     assert (result.state, result.xcoms) == ("success", {})
-
-
-def test_id_and_connection_are_templated(connect: SetConnection) -> None:
-    with FaultServer([http(200, {**DETACHED, "assistant_id": "asst_abc123"})]) as server:
-        connect(server.url, conn_id="other_conn")
-        result = airflow_runs.run(detach_dags.detach_templated)["detach"]
-    assert result.state == "success"
-    assert result.rendered["assistant_id"] == "asst_abc123"
-    assert result.rendered["aitronos_conn_id"] == "other_conn"
-    assert sent(server) == ["DELETE /v1/assistants/asst_abc123/workflow"]
 
 
 def test_an_xcom_goes_in_and_out(connect: SetConnection) -> None:
@@ -121,14 +104,6 @@ def test_an_upstream_that_returned_nothing_fails_the_task_at_once(
     assert (result.state, result.tries) == ("failed", 1)
     assert "AitronosInputError" in capfd.readouterr().out
     assert server.connections == 0
-
-
-def test_a_teardown_detaches_although_the_work_failed(connect: SetConnection) -> None:
-    with FaultServer([GOOD]) as server:
-        connect(server.url)
-        results = airflow_runs.run(detach_dags.detach_as_teardown)
-    assert (results["work"].state, results["detach"].state) == ("failed", "success")
-    assert sent(server) == [DETACH]
 
 
 @case("A15")

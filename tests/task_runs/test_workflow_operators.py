@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.exceptions import AitronosError, AitronosInputError
+from airflow_aitronos.exceptions import AitronosInputError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.workflows import (
     DeployWorkflowOperator,
@@ -20,7 +20,6 @@ from tests.support.airflow_versions import HAS_STORE
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Hang
 from tests.support.replies import http
-from tests.support.task_state_store import Store
 from tests.task_runs import airflow_runs
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import workflow_dags
@@ -81,13 +80,6 @@ def test_a_file_is_sent_as_it_is_and_its_path_is_templated(aitronos_sandbox: Any
     assert there["definition"] == DEFINITION
 
 
-def test_a_lost_response_leaves_one_workflow_with_an_external_id(sandbox: Any) -> None:
-    sandbox.reset_connection(method="POST", after_commit=True)
-    result = airflow_runs.run(workflow_dags.deploy_literal)["deploy_literal"]
-    assert (result.state, result.tries, posts(sandbox)) == ("success", 1, 2)
-    assert len(workflows(external_id="answers")) == 1
-
-
 @pytest.mark.parametrize("dag", [workflow_dags.deploy_without_external_id, workflow_dags.promote_1_retry])
 @pytest.mark.parametrize("status", [None, 503])
 def test_a_post_whose_response_is_lost_is_not_repeated(
@@ -105,28 +97,6 @@ def test_a_post_whose_response_is_lost_is_not_repeated(
     assert re.search(
         r"AitronosUnsafeToRepeatError: It may have taken effect: .* Check whether .*: then it was", log
     )
-
-
-def test_native_rendering_leaves_texts_without_a_template_alone(aitronos_sandbox: Any) -> None:
-    assert airflow_runs.run(workflow_dags.deploy_natively)["deploy_natively"].state == "success"
-    (there,) = workflows(external_id="0815")
-    nodes = there["definition"]["nodes"]
-    assert nodes == ["4.10", "[1, 2]", "True", {"rendered": ["a", 1]}]
-
-
-def test_native_rendering_that_makes_an_id_a_number_is_named(
-    aitronos_sandbox: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    result = airflow_runs.run(workflow_dags.deploy_number)["deploy_number"]
-    assert (result.state, aitronos_sandbox.requests) == ("failed", [])
-    says = "external_id is of type int, not str. With render_template_as_native_obj=True"
-    assert says in capfd.readouterr().out
-
-
-def test_the_outputs_of_mapped_tasks_become_a_list_and_are_not_rendered(aitronos_sandbox: Any) -> None:
-    assert airflow_runs.run(workflow_dags.deploy_from_mapped)["deploy"].state == "success"
-    (there,) = workflows(external_id="answers")
-    assert there["definition"] == {"nodes": ["a", "{{ customer }}"]}
 
 
 # Promote
@@ -174,14 +144,6 @@ def test_a_try_that_timed_out_is_not_followed_by_a_second_assistant(
     assert "AitronosUnsafeToRepeatError" in capfd.readouterr().out
 
 
-def test_a_store_that_is_down_keeps_a_promotion_from_being_sent(aitronos_sandbox: Any) -> None:
-    operator = PromoteWorkflowToAssistantOperator(task_id="promote", workflow_id="flow_spare01")
-    context: Any = {"task_state_store": Store("set")}
-    with pytest.raises((OSError, AitronosError)):
-        operator.execute(context)
-    assert aitronos_sandbox.requests == []
-
-
 # Read
 
 
@@ -205,11 +167,8 @@ def test_the_workflow_of_an_assistant_is_read_in_short(aitronos_sandbox: Any) ->
     [
         ({}, "definition is missing"),
         ({"definition": {}, "definition_path": "x.json"}, "Both definition and definition_path"),
-        ({"definition": "{}"}, "definition is of type str, not dict"),
-        ({"definition": {"nodes": [{"x": 1 + 2j}]}}, r"definition\.nodes\[0\]\.x is of type complex"),
         ({"definition_path": "missing.json"}, "No such file or directory"),
         ({"definition_path": "broken.json"}, "line 1 column 11"),
-        ({"definition": {}, "external_id": ""}, "external_id"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -36,7 +36,6 @@ detach_no_retries = one_detach("detach_no_retries")
 detach_3_retries = one_detach("detach_3_retries", retries=3)
 detach_in_one_second = one_detach("detach_in_one_second", execution_timeout=timedelta(seconds=1))
 detach_without_xcom = one_detach("detach_without_xcom", do_xcom_push=False)
-detach_limited = one_detach("detach_limited", max_attempts=2, total_timeout=5)
 detach_recorded = one_detach("detach_recorded", record_workflow=True, max_attempts=1, retries=1)
 detach_unless_none = one_detach(
     "detach_unless_none", record_workflow=True, max_attempts=1, retries=1, if_not_attached="fail"
@@ -61,9 +60,6 @@ with DAG("detach_mapped_expected", schedule=None, start_date=START) as detach_ma
         ]
     )
 
-detach_templated = one_detach(
-    "detach_templated", assistant_id="asst_{{ 'abc' + '123' }}", aitronos_conn_id="{{ 'other' }}_conn"
-)
 
 with DAG(
     "detach_rate_limited",
@@ -105,17 +101,3 @@ with DAG("detach_mapped", schedule=None, start_date=START) as detach_mapped:
     DetachAssistantWorkflowOperator.partial(task_id="detach", retries=0).expand(
         assistant_id=[f"asst_{number}" for number in range(20)]
     )
-
-with DAG("detach_as_teardown", schedule=None, start_date=START) as detach_as_teardown:
-
-    @task
-    def set_up() -> None:
-        return None
-
-    @task
-    def work() -> None:
-        raise RuntimeError("the work failed")
-
-    up = set_up()
-    detach = DetachAssistantWorkflowOperator(task_id="detach", assistant_id=ASSISTANT)
-    up >> work() >> detach.as_teardown(setups=up)  # type: ignore[arg-type]  # TaskFlow's own way

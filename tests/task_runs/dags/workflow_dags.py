@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, task
+from airflow.sdk import DAG, Asset, BaseOperator
 from airflow.sdk.definitions.template import literal
 
 from airflow_aitronos.operators.assistants import GetAssistantWorkflowOperator
@@ -49,36 +49,6 @@ deploy_without_external_id = one_task(
     DeployWorkflowOperator, "deploy_without_external_id", name="Answers", definition={"nodes": []}
 )
 
-NATIVE: dict[str, Any] = {"render_template_as_native_obj": True}
-deploy_natively = one_task(
-    DeployWorkflowOperator,
-    "deploy_natively",
-    NATIVE,
-    name="Answers",
-    definition={"nodes": ["4.10", "[1, 2]", "True", {"rendered": "{{ ['a', 1] }}"}]},
-    external_id="0815",
-)
-deploy_number = one_task(
-    DeployWorkflowOperator,
-    "deploy_number",
-    NATIVE,
-    name="Answers",
-    definition={"nodes": []},
-    external_id="{{ 20260101 }}",
-)
-
-with DAG("deploy_from_mapped", schedule=None, start_date=START) as deploy_from_mapped:
-
-    @task
-    def make_node(name: str) -> str:
-        return {"a": "a", "b": "{{ customer }}"}[name]
-
-    DeployWorkflowOperator(
-        task_id="deploy",
-        name="Answers",
-        definition={"nodes": make_node.expand(name=["a", "b"])},
-        external_id="answers",
-    )
 
 promote = one_task(
     PromoteWorkflowToAssistantOperator,
