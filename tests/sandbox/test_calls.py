@@ -79,14 +79,6 @@ def test_promote_refuses_the_primary_node(api: Api, nodes: Any, primary_node_id:
     assert api.ok("GET", SPARE)["assistant_id"] is None
 
 
-def test_convert_makes_a_linked_workflow(api: Api) -> None:
-    body = {"workflow_name": "Mine"}
-    made = api.ok("POST", "/v1/assistants/asst_idle01/convert-to-workflow", json=body)
-    assert made["workflow"]["id"] == made["workflow_id"] == assistant_of(api, "asst_idle01")["workflow_id"]
-    assert made["workflow"]["assistant_id"] == "asst_idle01"
-    assert (made["workflow"]["name"], made["workflow"]["description"]) == ("Mine", "Has no workflow")
-
-
 # --- workflows ---
 
 

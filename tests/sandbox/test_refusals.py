@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.sandbox.errors import ApiError
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.sandbox.caller import Api
 from tests.sandbox.contract import ORGANIZATION, WITH_BODY, WITH_ID, Call
@@ -84,15 +83,6 @@ def test_what_the_state_does_not_allow(api: Api) -> None:
     path, sent = "/v1/workflows/flow_spare01/promote-to-assistant", {"primary_node_id": "unknown"}
     error = api.refused("POST", path, 422, "INVALID_FIELD_VALUE", json=sent)
     assert error["details"] == {"field": "primary_node_id"}
-
-
-def test_a_link_that_cannot_be_made_says_why(sandbox: SandboxServer) -> None:
-    with pytest.raises(ApiError, match=r"There is no workflow 'flow_nobody'\."):
-        sandbox.store.link("asst_idle01", "flow_nobody")
-    with pytest.raises(ApiError, match=r"There is no assistant 'asst_nobody'\."):
-        sandbox.store.link("asst_nobody", "flow_spare01")
-    with pytest.raises(ApiError, match="asst_support01 already has the workflow flow_support01"):
-        sandbox.store.link("asst_support01", "flow_spare01")
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/", "/v1/workflows/", "/docs", "/_sandbox/reset"])

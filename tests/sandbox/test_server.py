@@ -44,16 +44,6 @@ def test_nothing_is_left_after_the_block() -> None:
     assert [warning for warning in caught if issubclass(warning.category, ResourceWarning)] == []
 
 
-def test_stops_while_a_caller_is_still_sending(capfd: pytest.CaptureFixture[str]) -> None:
-    with SandboxServer() as server, socket.create_connection(("127.0.0.1", server.port)) as caller:
-        head = f"POST /v1/workflows HTTP/1.1\r\nHost: x\r\nX-API-Key: {API_KEY}\r\nContent-Length: 9\r\n\r\n"
-        caller.sendall(head.encode())
-        with Api(server.url, None) as api:
-            api.ok("GET", "/v1/health/")
-    assert not is_open(server.port)
-    assert capfd.readouterr().err == ""
-
-
 def test_a_caller_that_has_gone_leaves_no_error(capfd: pytest.CaptureFixture[str]) -> None:
     with SandboxServer() as server, Api(server.url, None) as api:
         server.faults.add(Fault("delay", delay=0.2))

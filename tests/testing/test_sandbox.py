@@ -13,7 +13,6 @@ import pytest
 from airflow_aitronos.exceptions import AitronosNetworkError, AitronosServerError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
-from airflow_aitronos.testing.clock import SkippingClock
 from airflow_aitronos.testing.sandbox import Sandbox
 
 ASSISTANT, WORKFLOW = "asst_support01", "flow_support01"
@@ -86,23 +85,6 @@ def test_a_delay_ends_with_the_sandbox_and_leaves_no_error(
     assert sandbox.links[ASSISTANT] is None
     with server:
         assert not server.faults.is_stopped
-
-
-def test_waits_are_recorded_whole_and_use_up_the_time(
-    aitronos_sandbox: Sandbox, aitronos_no_waits: SkippingClock
-) -> None:
-    for seconds in (7, 1, 2):
-        aitronos_sandbox.fail(503, retry_after=seconds)
-    detach()
-    first, second, third = aitronos_no_waits.waits
-    assert 7 <= first < 9
-    assert 1 <= second < 3
-    assert 2 <= third < 4
-    aitronos_sandbox.fail(503, retry_after=7, times=9)
-    with pytest.raises(AitronosServerError, match="total_timeout"):
-        detach(total_timeout=10)
-    assert len(aitronos_no_waits.waits) == 4
-    assert sum(one.times for one in aitronos_sandbox.pending_faults) == 7
 
 
 def test_faults_wait_for_the_requests_that_they_are_for(aitronos_sandbox: Sandbox) -> None:
