@@ -74,7 +74,7 @@ with DAG(
         retry_delay=timedelta(minutes=5),
     )
 
-    @task(trigger_rule="all_done")
+    @task
     def tell(ti: Any = None) -> dict[str, int]:
         """
         Say what became of it, whether the detach has succeeded or not, and fail if something is left.
@@ -82,7 +82,7 @@ with DAG(
         :param ti: the task instance.
         """
         report = ti.xcom_pull(task_ids="detach") or ti.xcom_pull(task_ids="detach", key="report")
-        if report is None:  # nothing was chosen, or the human has said no
+        if report is None:  # nothing was chosen or approved, or a task failed without a report
             return {}
         if report["failed"]:
             lines = [f"{row['assistant_id']}: {row['outcome']}: {row['message']}" for row in report["failed"]]
@@ -90,4 +90,5 @@ with DAG(
         counts: dict[str, int] = report["counts"]
         return counts
 
-    plan >> approve >> detach >> tell()
+    # As a teardown it always runs, and the state of the run is that of `detach`.
+    plan >> approve >> detach >> tell().as_teardown()

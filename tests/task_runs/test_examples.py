@@ -126,6 +126,17 @@ def test_detach_fleet(aitronos_sandbox: Any, no_waits: Any, monkeypatch: Any, fa
     aitronos_sandbox.assert_detached_exactly({} if fault else {"asst_billing01": "flow_billing01"})
 
 
+def test_a_fleet_that_cannot_be_chosen_fails_its_run(aitronos_sandbox: Any) -> None:
+    from airflow.models.dagrun import DagRun
+
+    aitronos_sandbox.fail(401, path="/v1/workflows")
+    dag = dags_of("example_detach_fleet")["example_detach_fleet"]
+    tasks = airflow_runs.run(dag, run_conf={"prefix": "B"})
+    assert (tasks["choose"].state, tasks["tell"].state) == ("failed", "success")
+    latest = max(airflow_runs.records(DagRun, dag_id=dag.dag_id), key=lambda one: one.id)
+    assert latest.state == "failed"
+
+
 def test_a_fleet_of_none(aitronos_sandbox: Any) -> None:
     dag = dags_of("example_detach_fleet")["example_detach_fleet"]
     tasks = airflow_runs.run(dag, run_conf={"prefix": "None of them"})
