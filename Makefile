@@ -33,9 +33,15 @@ bench: setup ## Measure imports and calls against HttpOperator and requests
 	$(RUN) -m benchmarks --figure docs/images/benchmark.svg
 
 .PHONY: e2e
-e2e: ## Run the built wheel in a whole Airflow, browser included; on two workers: ENGINE=celery
+ifeq ($(AIRFLOW),3.4)
+e2e:
+	$(PYTHON) -m dev.e2e.install .venv-e2e-3.4 dev/matrix/constraints-airflow-3.4.0b2.txt
+	.venv-e2e-3.4/bin/python -m dev.e2e.waiting_run
+else
+e2e: ## Run the built wheel in a whole Airflow, and look at its pages; ENGINE=celery, AIRFLOW=3.4: what is special there
 	$(PYTHON) -m dev.e2e.install .venv-e2e
 	.venv-e2e/bin/python -m dev.e2e$(if $(filter celery,$(ENGINE)),.celery_run)
+endif
 
 .PHONY: mutants
 mutants: setup ## Break the package in many ways, and see a test fail for each

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dev.e2e.progress import CheckFailedError
@@ -32,12 +32,14 @@ class Deployment:
     :param password: of the user ``admin``.
     :param process: the leader of its process group.
     :param log: file with the output of all processes.
+    :param environment: of all processes.
     """
 
     url: str
     password: str
     process: subprocess.Popen[bytes]
     log: Path
+    environment: dict[str, str] = field(repr=False)
 
     def expect_alive(self) -> None:
         """
@@ -86,7 +88,7 @@ def running(home: Path, dags: Path, database: str, connection: str) -> Iterator[
             start_new_session=True,
         )
     try:
-        yield Deployment(url, password, process, log)
+        yield Deployment(url, password, process, log, environment)
     finally:
         _end(process)
 

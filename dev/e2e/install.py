@@ -4,7 +4,7 @@ Make the virtual environment of the deployment: everything pinned, and this pack
 Runs on the bare ``python3`` of the machine, like ``dev/bootstrap.py``. The pins are installed once; the wheel
 is built and installed anew by every run.
 
-Usage: python3 -m dev.e2e.install FOLDER
+Usage: python3 -m dev.e2e.install FOLDER [CONSTRAINTS]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from dev.bootstrap import install_pins, pip
@@ -24,16 +25,17 @@ PINS = (
 )
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, pins: Sequence[Path] = PINS) -> None:
     """
     Make the environment, or say in one line what is missing.
 
     :param folder: where.
+    :param pins: files that pin everything.
     """
-    wanted = "\n".join([sys.version, *(path.read_text(encoding="utf-8") for path in PINS)])
+    wanted = "\n".join([sys.version, *(path.read_text(encoding="utf-8") for path in pins)])
     stamp = folder / ".ready"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        install_pins(folder, *PINS)
+        install_pins(folder, *pins)
         stamp.write_text(wanted, encoding="utf-8")
     with tempfile.TemporaryDirectory() as built:
         python = str(folder / "bin" / "python")
@@ -45,6 +47,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), [Path(one) for one in sys.argv[2:]] or PINS)

@@ -105,7 +105,7 @@ class Rest:
         """
         path = f"{_run_path(dag_id, run_id)}/taskInstances"
         found = {}
-        for one in self._call("GET", path)["task_instances"]:
+        for one in self.raw_task_instances(dag_id, run_id):
             task_id, index = one["task_id"], one["map_index"]
             entry = self._call(
                 "GET",
@@ -114,6 +114,17 @@ class Rest:
             )
             name = task_id if index < 0 else f"{task_id}[{index}]"
             found[name] = TaskInstance(name, one["state"], one["try_number"], entry and entry["value"])
+        return found
+
+    def raw_task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """
+        Return the task instances of a DAG run, as the API shows them.
+
+        :param dag_id: the DAG.
+        :param run_id: the run.
+        """
+        path = f"{_run_path(dag_id, run_id)}/taskInstances?limit=100"
+        found: list[dict[str, Any]] = self._call("GET", path)["task_instances"]
         return found
 
     def run_ids(self, dag_id: str) -> set[str]:
