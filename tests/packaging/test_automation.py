@@ -13,17 +13,11 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from dev.matrix import table
 from dev.matrix.rows import PYTHONS, RELEASES, ROWS, Row
 from tests.packaging.project import PYPROJECT, REPOSITORY, pins_in
 
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "ci.yml"
 HOOKS = REPOSITORY / ".pre-commit-config.yaml"
-JUNIT = """
-<testsuites>
-  <testsuite name="abc1234" tests="5" failures="{failures}" errors="0" skipped="{skipped}"/>
-</testsuites>
-"""
 
 
 def read(path: Path) -> Any:
@@ -75,17 +69,3 @@ def test_every_supported_airflow_has_its_lowest_and_highest_on_every_python() ->
     assert minors == [(3, 1), (3, 1), (3, 2), (3, 2), (3, 3), (3, 3), (3, 4)]
     assert {(row.airflow, row.python) for row in ROWS} == {(one, py) for one in RELEASES for py in PYTHONS}
     assert len({row.name for row in ROWS}) == len(ROWS)
-
-
-def test_the_table_shows_results_and_their_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("dev.matrix.rows.FOLDER", tmp_path)
-    green, red, *_ = ROWS
-    green.report.write_text(JUNIT.format(failures=0, skipped=2), encoding="utf-8")
-    red.report.write_text(JUNIT.format(failures=1, skipped=0), encoding="utf-8")
-    lines = table.table().splitlines()
-    assert lines[2:5] == [
-        "| 3.1.0 | 3.11 | lowest direct | 3, 2 skipped |",
-        "| 3.1.0 | 3.11 | of its day | **1 failed**, 4 |",
-        "| 3.1.0 | 3.12 | of its day | not run |",
-    ]
-    assert lines[-1] == "Commit: abc1234"

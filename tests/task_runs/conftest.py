@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -22,14 +24,25 @@ SetConnection = Callable[..., None]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def airflow_home() -> None:
-    """Make the database anew: an old one may be another version's."""
-    (AIRFLOW_HOME / "airflow.db").unlink(missing_ok=True)
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make the database anew, since an old one may be another version's: one worker does it for all."""
+    database = AIRFLOW_HOME / "airflow.db"
+    database.unlink(missing_ok=True)
     shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
     # Whoever has read a connection in this process still holds the old file open.
     if settings.engine is not None:
         settings.engine.dispose()
-    airflow_runs.migrate()
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with (shared / "migration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (shared / database.name).exists():
+            AIRFLOW_HOME.mkdir(parents=True, exist_ok=True)
+            shutil.copy(shared / database.name, database)
+        else:
+            airflow_runs.migrate()
+            shutil.copy(database, shared)
 
 
 @pytest.fixture(autouse=True)

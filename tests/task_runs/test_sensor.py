@@ -91,13 +91,6 @@ def test_a_fault_that_may_pass_uses_the_retries(connect: SetConnection) -> None:
     assert (result.state, result.tries) == ("success", 2)
 
 
-def test_a_silent_sensor_goes_on_after_a_fault_that_may_pass(connect: SetConnection) -> None:
-    with FaultServer([UNAVAILABLE, UNAVAILABLE, linked("flow_a")]) as server:
-        connect(server.url)
-        result = airflow_runs.run(workflow_dags.wait_silently)["wait_silently"]
-    assert (result.state, result.tries) == ("success", 1)
-
-
 @pytest.mark.parametrize("dag", [workflow_dags.wait_with_retry, workflow_dags.wait_silently])
 def test_a_refused_key_ends_the_wait_at_once(connect: SetConnection, dag: Any) -> None:
     with FaultServer([http(401, {"error": {"code": "INVALID_API_KEY"}}), linked("flow_a")]) as server:

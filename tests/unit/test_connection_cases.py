@@ -402,3 +402,14 @@ def test_an_argument_is_no_text_and_named_as_argument(connect: Connect, name: st
     connect()
     with pytest.raises(AitronosConfigurationError, match=f"^Argument {name} is .* Not retryable"):
         detach(**{name: value})
+
+
+@pytest.mark.parametrize("allowed", ["", "{}0", "{}/prefix", "127.0.0.1"])
+def test_an_origin_that_is_not_listed(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, allowed: str
+) -> None:
+    """A list that names the origin lets the call pass: tests/wire/test_new_rules.py."""
+    with tools.untouched() as server:
+        connect(host=server.url + "/prefix")
+        monkeypatch.setenv("AITRONOS_ALLOWED_ORIGINS", allowed.format(server.url))
+        assert f"{server.url} is not among the origins in AITRONOS_ALLOWED_ORIGINS" in refused()

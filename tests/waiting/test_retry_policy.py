@@ -66,10 +66,6 @@ def test_a_wait_that_is_over_leaves_the_tasks_own_delay() -> None:
     assert decide(AitronosRateLimitError("limited", retry_after=0.0)).action.value == "default"
 
 
-def test_it_comes_back_until_the_bounds_are_reached() -> None:
-    assert decide(LIMITED, count=1439, since=DAY - 100).action.value == COMES_BACK
-
-
 @pytest.mark.parametrize(("since", "error"), [(50, TimeoutError), (70, AirflowSensorTimeout)], ids=str)
 def test_a_sensors_timeout_counts_from_the_first_time_the_try_came_back(
     monkeypatch: pytest.MonkeyPatch, since: float, error: type[Exception]
