@@ -27,7 +27,7 @@ def halves() -> list[list[str]]:
     return [ids[::2], ids[1::2]]
 
 
-# While the broker is away each try fails within a second, so the tries have to outlast it.
+# Each try fails soon while the broker or the XCom route is away, so the tries have to outlast that.
 RETRIES_THAT_OUTLAST = {"retries": 3, "retry_delay": timedelta(seconds=10)}
 
 for dag_id, arguments in (("detach_one", ONE_RETRY), ("detach_outlasting", RETRIES_THAT_OUTLAST)):
