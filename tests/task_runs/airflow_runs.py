@@ -7,17 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from packaging.version import Version
-
 from airflow_aitronos.testing import process_state
-from tests.support.airflow_versions import AIRFLOW
 
 MIGRATION_LIMIT = 300
 """Seconds."""
@@ -44,13 +40,12 @@ class TaskResult:
 
 def migrate(**environment: str) -> None:
     """
-    Make Airflow's database, and put the DAGs into it where ``dag.test()`` does not do that itself.
+    Make Airflow's database, and write the DAGs to it.
 
     :param environment: variables that differ from this process.
     """
     _airflow("db", "migrate", **environment)
-    if Version("3.1.1") > AIRFLOW:
-        _airflow("dags", "reserialize", **environment)
+    _airflow("dags", "reserialize", **environment)
 
 
 def _airflow(*arguments: str, **environment: str) -> None:
@@ -76,32 +71,10 @@ def run(dag: Any, logical_date: datetime | None = None, **arguments: Any) -> dic
     """
     if logical_date is not None:
         arguments["logical_date"] = logical_date
-    with process_state.kept(), _bundles_synced_once():
+    # dag.test() spends half its time on writing the DAGs to the database, which migrate() has done.
+    with process_state.kept(), patch.object(_dagbag(), "sync_bag_to_db"):
         dag_run = dag.test(**arguments)
     return read(dag.dag_id, dag_run.run_id)
-
-
-_synced = set(os.environ.get("TESTS_SYNCED_BUNDLES", "").split())
-
-
-def synced_bundles() -> dict[str, str]:
-    """Tell a process that shares the database what it need not write again."""
-    return {"TESTS_SYNCED_BUNDLES": " ".join(_synced)}
-
-
-@contextlib.contextmanager
-def _bundles_synced_once() -> Iterator[None]:
-    """Write the DAGs to the database once: ``dag.test()`` spends half its time on doing it each time."""
-    dagbag = _dagbag()
-    sync = dagbag.sync_bag_to_db
-
-    def sync_once(bag: Any, bundle_name: str, *version: Any) -> None:
-        if bundle_name not in _synced:
-            sync(bag, bundle_name, *version)
-            _synced.add(bundle_name)
-
-    with patch.object(dagbag, "sync_bag_to_db", sync_once):
-        yield
 
 
 def import_errors(folder: Path) -> dict[str, str]:

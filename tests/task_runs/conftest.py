@@ -25,7 +25,7 @@ SetConnection = Callable[..., None]
 
 @pytest.fixture(scope="session", autouse=True)
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Make the database anew, since an old one may be another version's: one worker does it for all."""
+    """Make the database anew, since an old one may be another version's: one worker makes it for all."""
     database = AIRFLOW_HOME / "airflow.db"
     database.unlink(missing_ok=True)
     shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
@@ -35,7 +35,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    with (shared / "migration.lock").open("w") as lock:
+    with (shared / "database.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (shared / database.name).exists():
             AIRFLOW_HOME.mkdir(parents=True, exist_ok=True)

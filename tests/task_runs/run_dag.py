@@ -33,7 +33,7 @@ def start(dag: str, *, through: tuple[str, ...] = (), **environment: str) -> sub
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **airflow_runs.synced_bundles(), **environment},
+        env={**os.environ, **environment},
     )
 
 
