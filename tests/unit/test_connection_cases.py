@@ -404,12 +404,16 @@ def test_an_argument_is_no_text_and_named_as_argument(connect: Connect, name: st
         detach(**{name: value})
 
 
-@pytest.mark.parametrize("allowed", ["", "{}0", "{}/prefix", "127.0.0.1"])
-def test_an_origin_that_is_not_listed(
+@pytest.mark.parametrize("allowed", ["", "{}0", "{}/prefix", "127.0.0.1", "http://127.0.0.1:1 {}"])
+def test_only_an_origin_that_is_listed_is_called(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, allowed: str
 ) -> None:
-    """A list that names the origin lets the call pass: tests/wire/test_new_rules.py."""
-    with tools.untouched() as server:
+    is_listed = " {}" in allowed
+    with tools.detached_server() as server:
         connect(host=server.url + "/prefix")
         monkeypatch.setenv("AITRONOS_ALLOWED_ORIGINS", allowed.format(server.url))
-        assert f"{server.url} is not among the origins in AITRONOS_ALLOWED_ORIGINS" in refused()
+        if is_listed:
+            assert detach() == RESULT
+        else:
+            assert f"{server.url} is not among the origins in AITRONOS_ALLOWED_ORIGINS" in refused()
+    assert server.connections == is_listed

@@ -240,6 +240,15 @@ READ_FIRST: Table = {
         GONE_404,
         shown(workflow_id=None),
     ],
+    "no answer to the DELETE, then 404, and still linked": [
+        workflow(),
+        LOST,
+        workflow(),
+        GONE_404,
+        shown(workflow_id=WORKFLOW),
+    ],
+    "503 to the DELETE, then still linked": [workflow(), UNAVAILABLE, workflow(), GOOD_DETACH],
+    "503 to the DELETE, then to the reads": [workflow(), *[UNAVAILABLE] * 4],
     "401 to the read after no answer": [workflow(), LOST, refusal(401)],
     "404 of the assistant to the DELETE": [workflow(), NO_ASSISTANT],
 }
@@ -290,6 +299,8 @@ CALLS: dict[str, Call] = {
             "404 of anything, and another assistant": [GONE_404, shown(id="asst_other")],
             "404 of anything, and no such assistant": [GONE_404, NO_ASSISTANT],
             "404 of anything, and no read": [GONE_404, refusal(403)],
+            "404 of anything, and no answer": [GONE_404, LOST] * 4,
+            "404 of anything, and 503": [GONE_404, UNAVAILABLE] * 4,
             "404 without envelope": [http(404, HTML)],
         },
     ),
@@ -454,6 +465,8 @@ CALLS: dict[str, Call] = {
             detach(if_not_attached=meaning),
             also={
                 "no id": [NAMELESS],
+                "204": [http(204)],
+                "no answer, then no id": [LOST, NAMELESS],
                 "404 of the workflow": [NO_WORKFLOW],
                 "404 of the workflow, and cancelled": stopping(NO_WORKFLOW),
                 "404 of anything": [GONE_404, shown(workflow_id=None)],
@@ -463,9 +476,15 @@ CALLS: dict[str, Call] = {
         )
         for meaning in ("succeed", "skip", "fail")
     },
-    "detach, check_only, if_not_attached=fail": Call(
-        detach(check_only=True, if_not_attached="fail"), also={"null": [NULL]}, has_every=False
-    ),
+    **{
+        f"detach, {option}, if_not_attached={meaning}": Call(
+            detach(**{option: True}, if_not_attached=meaning),
+            also={"null": [NULL], "404 of the workflow": [NO_WORKFLOW]},
+            has_every=False,
+        )
+        for option in ("check_only", "record_workflow")
+        for meaning in ("skip", "fail")
+    },
     "detach, after an earlier try": Call(
         LATER_TRY,
         also={

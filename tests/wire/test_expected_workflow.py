@@ -7,19 +7,14 @@ from typing import Any
 import pytest
 
 from airflow_aitronos.exceptions import (
-    AitronosAuthenticationError,
     AitronosCancelledError,
     AitronosError,
     AitronosInputError,
     AitronosNetworkError,
-    AitronosNotAttachedError,
-    AitronosOutcomeUnknownError,
-    AitronosServerError,
     AitronosWorkflowMismatchError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
-from tests.support.airflow_versions import AirflowSkipException
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Close, Reset
@@ -28,25 +23,15 @@ from tests.support.task_state_store import Store, context_with
 from tests.wire.runner import RecordingLog, check_error, check_json, connect
 from tests.wire.wire_case import (
     ASSISTANT,
-    DETACHED_ANOTHER,
-    DETACHED_BEFORE,
-    GONE_404,
     GOOD,
-    MAYBE_DONE,
-    NO_WORKFLOW,
     NOTHING_LINKED,
     OTHER,
-    STAYS_LINKED,
     WORKFLOW,
-    detached,
     envelope,
-    shown_assistant,
 )
 
 LINK_PATH = f"/v1/assistants/{ASSISTANT}/workflow"
 EXPECTED: dict[str, Any] = {"expected_workflow_id": WORKFLOW}
-RECORD: dict[str, Any] = {"record_workflow": True}
-FAIL: dict[str, Any] = {"if_not_attached": "fail"}
 
 
 def linked(workflow_id: str = WORKFLOW) -> bytes:
@@ -54,9 +39,7 @@ def linked(workflow_id: str = WORKFLOW) -> bytes:
 
 
 NONE = http(200, "null")
-DETACHED_OTHER = http(200, detached(workflow_id=OTHER))
 UNAVAILABLE = envelope(503, "UNAVAILABLE")
-NO_ASSISTANT = envelope(404, "ASSISTANT_NOT_FOUND")
 GET, DELETE = "GET", "DELETE"
 
 
@@ -77,125 +60,7 @@ def detach(store: Store | None = None, **options: Any) -> Any:
     return value
 
 
-# What is sent, and what is returned
-
-
-@pytest.mark.parametrize(
-    ("options", "replies", "sent", "workflow_id"),
-    [
-        pytest.param({"expected_workflow_id": None}, [GOOD], "D", WORKFLOW, id="none-expected"),
-        pytest.param(EXPECTED, [linked(), GOOD], "GD", WORKFLOW, id="expected"),
-        pytest.param(EXPECTED, [linked(), Reset(), NONE], "GDG", WORKFLOW, id="lost-then-none-linked"),
-        pytest.param(
-            EXPECTED, [linked(), UNAVAILABLE, linked(), GOOD], "GDGD", WORKFLOW, id="lost-then-still-linked"
-        ),
-        pytest.param(
-            RECORD, [linked(), Reset(), linked(OTHER)], "GDG", WORKFLOW, id="lost-then-another-linked"
-        ),
-        pytest.param(FAIL, [Reset(), NOTHING_LINKED], "DD", None, id="fail-lost-then-null"),
-        pytest.param(FAIL, [http(204)], "D", None, id="fail-204"),
-    ],
-)
-def test_what_a_detach_sends_and_returns(
-    monkeypatch: pytest.MonkeyPatch,
-    options: dict[str, Any],
-    replies: list[Reply],
-    sent: str,
-    workflow_id: str | None,
-) -> None:
-    with FaultServer(replies) as server:
-        connect(monkeypatch, server.url)
-        assert detach(**options)["workflow_id"] == workflow_id
-    assert "".join(one.method[0] for one in server.requests) == sent
-    assert {one.path for one in server.requests} == {LINK_PATH}
-
-
-@pytest.mark.parametrize(
-    ("options", "replies", "sent", "says"),
-    [
-        pytest.param({}, [linked(OTHER)], "G", STAYS_LINKED, id="before"),
-        pytest.param({"check_only": True}, [linked(OTHER)], "G", OTHER, id="check-only"),
-        pytest.param(
-            {}, [linked(), Reset(), linked(OTHER)], "GDG", DETACHED_BEFORE, id="after-a-lost-response"
-        ),
-        pytest.param({}, [linked(), DETACHED_OTHER], "GD", DETACHED_ANOTHER, id="in-between"),
-    ],
-)
-def test_another_workflow_is_permanent_and_both_are_named(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], replies: list[Reply], sent: str, says: str
-) -> None:
-    with FaultServer(replies) as server:
-        connect(monkeypatch, server.url)
-        with pytest.raises(AitronosWorkflowMismatchError, match=says) as caught:
-            detach(**EXPECTED, **options)
-    check_error(caught.value)
-    assert WORKFLOW in str(caught.value)
-    assert OTHER in str(caught.value)
-    assert (caught.value.workflow_id, caught.value.expected_workflow_id) == (OTHER, WORKFLOW)
-    assert caught.value.maybe_done == ("D" in sent)
-    assert "".join(one.method[0] for one in server.requests) == sent
-
-
-WAYS_TO_SAY_NONE: dict[str, tuple[dict[str, Any], list[Reply]]] = {
-    "200-with-null": ({}, [NOTHING_LINKED]),
-    "404-that-names-the-link": ({}, [NO_WORKFLOW]),
-    "404-to-the-read": (RECORD, [envelope(404, "ASSISTANT_WORKFLOW_NOT_FOUND")]),
-    "404-and-a-get": (EXPECTED, [GONE_404, shown_assistant(workflow_id=None)]),
-    "check-only": ({"check_only": True}, [NONE]),
-}
-
-
-@pytest.mark.parametrize(("options", "replies"), WAYS_TO_SAY_NONE.values(), ids=WAYS_TO_SAY_NONE)
-@pytest.mark.parametrize("meaning", [None, "skip", "fail"])
-def test_nothing_linked_means_the_same_however_the_api_says_it(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], replies: list[Reply], meaning: str | None
-) -> None:
-    asked = options if meaning is None else {**options, "if_not_attached": meaning}
-    with FaultServer(replies) as server:
-        connect(monkeypatch, server.url)
-        if meaning == "skip":
-            with pytest.raises(AirflowSkipException, match=ASSISTANT):
-                detach(**asked)
-        elif meaning == "fail":
-            with pytest.raises(AitronosNotAttachedError, match=ASSISTANT) as caught:
-                detach(**asked)
-            check_error(caught.value)
-            assert not caught.value.maybe_done
-        else:
-            assert detach(**asked)["workflow_id"] is None
-    assert len(server.requests) == len(replies)
-
-
-@pytest.mark.parametrize(
-    ("replies", "error", "maybe_done"),
-    [
-        pytest.param([UNAVAILABLE] * 4, AitronosServerError, False, id="503-to-every-read"),
-        pytest.param(
-            [linked(), Reset(), envelope(401, "INVALID_API_KEY")],
-            AitronosAuthenticationError,
-            True,
-            id="lost-and-401-to-the-read",
-        ),
-        pytest.param([linked(), *[UNAVAILABLE] * 4], AitronosServerError, True, id="lost-and-no-more-reads"),
-        pytest.param(
-            [linked(), Reset(), linked(), GONE_404, shown_assistant(workflow_id="f")],
-            AitronosOutcomeUnknownError,
-            True,
-            id="lost-and-contradictions",
-        ),
-    ],
-)
-def test_a_failed_read_sends_no_delete(
-    monkeypatch: pytest.MonkeyPatch, replies: list[Reply], error: type[AitronosError], maybe_done: bool
-) -> None:
-    with FaultServer(replies) as server:
-        connect(monkeypatch, server.url)
-        with pytest.raises(error) as caught:
-            detach(**EXPECTED)
-    check_error(caught.value)
-    assert caught.value.maybe_done == maybe_done == (MAYBE_DONE in str(caught.value))
-    assert caught.value.workflow_id == (WORKFLOW if maybe_done else None)
-    assert len(server.requests) == len(replies)
+# What each of these calls makes of an answer: call_outcomes.txt
 
 
 FAULTS: dict[str, Reply] = {

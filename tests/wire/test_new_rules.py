@@ -18,7 +18,6 @@ from freezegun import freeze_time
 
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
-    AitronosConfigurationError,
     AitronosNetworkError,
     AitronosNotFoundError,
     AitronosServerError,
@@ -162,20 +161,6 @@ def test_a_page_of_workflows_that_is_too_large_is_halved(monkeypatch: pytest.Mon
     assert [one.path.partition("?")[2] for one in server.requests] == [
         f"limit={limit}&offset={offset}" for limit, offset in [(20, 0), (10, 0), (10, 10)]
     ]
-
-
-@pytest.mark.parametrize("allowed", ["", "http://127.0.0.1:1 https://api.aitronos.com"])
-def test_an_origin_that_is_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch, allowed: str) -> None:
-    with FaultServer([GOOD]) as server:
-        connect(monkeypatch, server.url)
-        monkeypatch.setenv("AITRONOS_ALLOWED_ORIGINS", allowed)
-        with pytest.raises(AitronosConfigurationError) as caught:
-            detach_with_the_hook()
-        check_error(caught.value)
-        assert server.requests == []
-        monkeypatch.setenv("AITRONOS_ALLOWED_ORIGINS", f"{allowed} {server.url}")
-        assert detach_with_the_hook()["workflow_id"] == WORKFLOW
-    assert server.connections == 1
 
 
 # The tools with which users keep requests from leaving their tests

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-import trustme
 
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
@@ -19,7 +17,6 @@ from airflow_aitronos.exceptions import (
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
-from tests.support.addresses import tls_context
 from tests.support.airflow_versions import AirflowTaskTimeout
 from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
@@ -27,7 +24,7 @@ from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Close, Endless
 from tests.support.replies import http
 from tests.wire.runner import RecordingLog, check_error, check_request, connect
-from tests.wire.wire_case import ASSISTANT, DETACH, GOOD, KEY, MANY, WORKFLOW, detached
+from tests.wire.wire_case import ASSISTANT, DETACH, GOOD, KEY, MANY, WORKFLOW
 
 SOME_PATH = "/v1/assistants"
 UNAVAILABLE = http(503)
@@ -192,13 +189,6 @@ def test_an_interruption_shows_no_frame_that_holds_the_key(
     assert [name for name in files if "urllib3" in name or "requests" in name] == []
 
 
-def test_every_call_has_its_own_attempts(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
-    with FaultServer(itertools.repeat(UNAVAILABLE)) as server:
-        connect(monkeypatch, server.url)
-        assert [detach_from(hook).attempts for _ in range(3)] == [4, 4, 4]
-    assert (len(server.requests), server.connections) == (12, 1)
-
-
 # Cancellation
 
 
@@ -265,16 +255,3 @@ def test_a_reply_that_was_not_read_to_its_end_closes_its_connection(
         detach_from(hook)
         assert hook.detach_assistant_workflow(ASSISTANT)["workflow_id"] == WORKFLOW
     assert [request.connection for request in server.requests] == [1, 2]
-
-
-def test_a_ca_bundle_makes_a_private_certificate_good(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    with FaultServer([UNAVAILABLE, http(200, detached())], tls_context(ca)) as server:
-        connect(monkeypatch, server.url, verify=str(tmp_path / "ca.pem"))
-        assert hook.detach_assistant_workflow(ASSISTANT)["workflow_id"] == WORKFLOW
-    for request in server.requests:
-        check_request(request)
-    assert server.connections == 1

@@ -1,4 +1,4 @@
-"""The named calls on workflows: against the sandbox, and against one fault of each kind."""
+"""The named calls on workflows, against the sandbox."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_aitronos.exceptions import (
-    AitronosError,
-    AitronosNetworkError,
     AitronosNotFoundError,
-    AitronosServerError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
-from tests.support.airflow_versions import AirflowFailException
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer, Reply
-from tests.support.faults import Reset
-from tests.support.replies import http
-from tests.wire.runner import connect
-from tests.wire.wire_case import ASSISTANT, GONE_404
 
 DEFINITION: dict[str, Any] = {"nodes": [{"id": "a", "prompt": "{{ not_rendered }}"}], "edges": []}
 
@@ -38,9 +29,6 @@ def sandbox(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> Iterator[San
     with SandboxServer() as server:
         monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", server.connection_json())
         yield server
-
-
-# Against the sandbox
 
 
 def test_a_workflow_is_created_updated_and_read(hook: AitronosHook, sandbox: SandboxServer) -> None:
@@ -76,22 +64,3 @@ def test_all_pages_are_read(hook: AitronosHook, sandbox: SandboxServer, page_siz
     in_one = [one["id"] for one in hook.request("GET", "/v1/workflows", params={"limit": 100})["workflows"]]
     assert len(in_one) > 3
     assert [one["id"] for one in hook.list_workflows(page_size=page_size)] == in_one
-
-
-# What a reply means
-
-
-# One fault of each kind, for every call
-
-
-@pytest.mark.parametrize(
-    ("answer", "error"), [(Reset(), AitronosNetworkError), (http(503), AitronosServerError)]
-)
-def test_a_get_that_may_succeed_later_makes_no_permanent_failure(
-    hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, answer: Reply, error: type[AitronosError]
-) -> None:
-    with FaultServer([GONE_404, answer] * 4) as server:
-        connect(monkeypatch, server.url)
-        with pytest.raises(error) as caught:
-            hook.get_assistant_workflow(ASSISTANT)
-    assert not isinstance(caught.value, AirflowFailException)
