@@ -27,6 +27,7 @@ LIMIT = 300
 """Seconds for the tests of one mutant; one that hangs is killed, too."""
 
 CASES = "tests/wire/test_wire_cases.py"
+OUTCOMES = "tests/wire/test_call_outcomes.py"
 TRANSPORT = "tests/wire/test_transport.py"
 CONNECTING = "tests/wire/test_connecting.py"
 DETACH = "tests/wire/test_expected_workflow.py"
@@ -173,7 +174,7 @@ def _() -> None:
     patched("client.network_errors", "_chain", with_context)
 
 
-@breaks("a 404 that says nothing is resolved with a GET", f"{CASES} -k H28")
+@breaks("a 404 that says nothing is resolved with a GET", f"{OUTCOMES} -k H28")
 def _() -> None:
     patched("client.workflows", "read_assistant_link", lambda _: always("none"))
 

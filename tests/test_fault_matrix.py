@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 SIZES = {"N": 29, "H": 48, "I": 16, "C": 24, "A": 18}
 """Network, HTTP, input, connection and Airflow cases."""
 
-DEFINERS = {"case", "WireCase"}
+DEFINERS = {"case", "RecordedFault", "WireCase"}
 """What defines a case: its first argument is the id."""
 
 

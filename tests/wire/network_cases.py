@@ -13,8 +13,6 @@ from urllib.parse import quote
 from airflow_aitronos.exceptions import (
     AitronosConfigurationError,
     AitronosNetworkError,
-    AitronosNotFoundError,
-    AitronosOutcomeUnknownError,
     AitronosResponseError,
 )
 from tests.support.addresses import blackhole, closed_port
@@ -23,10 +21,7 @@ from tests.support.fault_server import Reply, Unread
 from tests.support.faults import Call, Close, Drip, Endless, Hang, Reset
 from tests.support.replies import BROKEN_GZIP, CHUNKED, GZIP, chunked, gzip_bomb, http
 from tests.wire.wire_case import (
-    ASSISTANT_READ,
     CONN_ID,
-    DETACH,
-    GONE_404,
     GOOD,
     KEY,
     MALFORMED,
@@ -35,7 +30,6 @@ from tests.wire.wire_case import (
     NO_TLS,
     NOTHING_LINKED,
     TOO_LARGE,
-    UNAVAILABLE,
     UNEXPECTED_STATUS,
     WORKFLOW,
     Certificate,
@@ -44,12 +38,9 @@ from tests.wire.wire_case import (
     detached,
     detached_before,
     done,
-    envelope,
-    facts,
     permanent,
     real_clock,
     retryable,
-    shown_assistant,
     vary,
 )
 
@@ -142,16 +133,10 @@ def slow(*first: Step, data: bytes) -> dict[str, Any]:
     return vary(replies=[[*first, Drip(data, 1, 0.05)]])
 
 
-def resolved(answer: Reply, **expected: Any) -> dict[str, Any]:
-    """Vary N6 in the answer to the GET."""
-    return vary(replies=[Reset(), GONE_404, answer], **expected)
-
-
 def four(**replies: Reply) -> dict[str, dict[str, Any]]:
     return {name.replace("_", "-"): vary(replies=[reply] * 4) for name, reply in replies.items()}
 
 
-LOST_AND_404 = facts(404, "RESOURCE_NOT_FOUND")
 BROKEN = retryable(AitronosNetworkError, maybe_done=True)
 READ_TIMEOUT = retryable(AitronosNetworkError, "read_timeout", maybe_done=True)
 BODY_TOO_LARGE = retryable(AitronosResponseError, TOO_LARGE, maybe_done=True, status_code=200)
@@ -208,34 +193,6 @@ NETWORK_CASES = [
             "at-once": vary(replies=[Reset(), NOTHING_LINKED]),
             "the-id-still-comes": vary(replies=[Reset(), GOOD], end=done(WORKFLOW)),
         },
-    ),
-    WireCase(
-        "N6",
-        "reset after the request, then a 404 that does not name the assistant",
-        sent=[DETACH, DETACH, ASSISTANT_READ],
-        end=retryable(AitronosOutcomeUnknownError, "404", maybe_done=True, **LOST_AND_404),
-        variants={
-            "nothing-linked": resolved(shown_assistant(workflow_id=None), end=detached_before(message=None)),
-            "still-linked": resolved(shown_assistant(workflow_id=WORKFLOW)),
-            "no-workflow-field": resolved(shown_assistant()),
-            "get-fails-once": vary(
-                replies=[Reset(), GONE_404, UNAVAILABLE, GONE_404, shown_assistant(workflow_id=None)],
-                sent=[DETACH, DETACH, ASSISTANT_READ, DETACH, ASSISTANT_READ],
-                end=detached_before(message=None),
-            ),
-            "assistant-is-gone": resolved(
-                envelope(404, "ASSISTANT_NOT_FOUND"),
-                end=permanent(AitronosNotFoundError, maybe_done=True, **LOST_AND_404),
-            ),
-        },
-    ),
-    WireCase(
-        "N7",
-        "reset after the request, then the assistant does not exist",
-        replies=[Reset(), envelope(404, "ASSISTANT_NOT_FOUND")],
-        end=permanent(
-            AitronosNotFoundError, "ASSISTANT_NOT_FOUND", maybe_done=True, **facts(404, "ASSISTANT_NOT_FOUND")
-        ),
     ),
     WireCase(
         "N8",

@@ -18,6 +18,7 @@ from tests.support.fault_server import Reply
 from tests.support.faults import Close, Endless
 from tests.support.replies import GZIP, Body, Pairs, http
 from tests.support.task_state_store import Store, context_with
+from tests.wire.recorded_faults import RECORDED_FAULTS
 from tests.wire.wire_case import ASSISTANT, HTML, KEY, MANY, OTHER, WORKFLOW, detached, envelope
 
 Replies = list[Reply]
@@ -399,18 +400,19 @@ CALLS: dict[str, Call] = {
         detach(),
         [GOOD_DETACH],
         {
-            **OF_THE_LINK,
-            "204": [http(204)],
-            "no id": [NAMELESS],
             "an unexpected id": [http(200, detached(workflow_id=5, assistant_id=None))],
             "none of its fields": wrong({"ok": True}),
             "another assistant": [http(200, detached(assistant_id=f"asst_{KEY}"))],
             "the key in the message": [http(200, detached(message=KEY))],
-            "no answer, then no id": [LOST, NAMELESS],
-            "no answer, then 404 of the assistant": [LOST, NO_ASSISTANT],
+            "404 of anything, and no field": [GONE_404, shown()],
+            "404 of anything, and no such assistant": [GONE_404, GONE_404],
+            "404 of anything, and the GET fails once": [
+                GONE_404,
+                UNAVAILABLE,
+                GONE_404,
+                shown(workflow_id=None),
+            ],
             "no answer, then 404 without envelope": [LOST, http(404)],
-            "no answer, then 404, and none linked": [LOST, GONE_404, shown(workflow_id="")],
-            "no answer, then 404, and one linked": [LOST, GONE_404, shown(workflow_id=f"{KEY} {'x' * 200}")],
             "no answer, then 404, and another assistant": [LOST, GONE_404, shown(id="asst_other")],
             "no answer, then 404, and no such assistant": [LOST, GONE_404, GONE_404],
             "no answer, then 404, and no such assistant, each with its id": [
@@ -561,5 +563,8 @@ def cases() -> Iterator[tuple[str, Callable[[AitronosHook], Any], Script]]:
     for name, one in CALLS.items():
         for answer, replies in one.table().items():
             yield f"{name} / {answer}", one.call, replies
+    for fault in RECORDED_FAULTS:
+        for variant, replies in fault.answers.items():
+            yield f"{fault.id} {fault.fault} / {variant}", detach(), replies
     for name, call in REFUSED.items():
         yield name, call, []

@@ -1,15 +1,11 @@
-"""The classes of faults once more, for a call that must not be repeated blindly."""
+"""The faults of a network once more, for a call that must not be repeated blindly."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow_aitronos.exceptions import (
-    AitronosAuthenticationError,
-    AitronosConflictError,
     AitronosNetworkError,
-    AitronosRateLimitError,
-    AitronosServerError,
     AitronosUnsafeToRepeatError,
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
@@ -35,7 +31,6 @@ from tests.wire.wire_case import (
     WireCase,
     asked,
     envelope,
-    facts,
     permanent,
     retryable,
     vary,
@@ -52,11 +47,6 @@ def post() -> Any:
         return hook.request("POST", "/v1/workflows", json=DEFINITION)
 
 
-def upsert() -> Any:
-    with AitronosHook() as hook:
-        return hook.request("POST", "/v1/workflows", json=DEFINITION, idempotent=True)
-
-
 def post_case(name: str, fault: str, **fields: Any) -> WireCase:
     """Return a case; the matrix has no ids for these."""
     defaults: dict[str, Any] = {"call": post, "sent": [POST], "end": DONE}
@@ -71,10 +61,6 @@ def lost(*replies: Reply, status: int | None = None, **fields: Any) -> Any:
 
 def never_arrived(*says: str, attempts: int = 4, **fields: Any) -> Any:
     return vary(sent=[], attempts=attempts, end=retryable(AitronosNetworkError, *says), **fields)
-
-
-def definite(status: int, end: End) -> Any:
-    return vary(replies=[envelope(status, "NO"), GOOD_POST], end=end)
 
 
 POST_CASES = [
@@ -94,16 +80,10 @@ POST_CASES = [
             ),
             # Not sent, but not to be sent again in this call either.
             "unknown-ca": never_arrived("certificate", attempts=1, tls=Certificate(known=False)),
-            "429": vary(replies=[LIMITED, LIMITED, GOOD_POST], sent=[POST] * 3),
             "429-too-long": vary(
                 replies=[http(429, "x" * MANY, [("Retry-After", "2")]), GOOD_POST],
                 sent=[POST] * 2,
                 waits=[asked(2)],
-            ),
-            "429-for-ever": vary(
-                replies=[LIMITED] * 4,
-                sent=[POST] * 4,
-                end=retryable(AitronosRateLimitError, **facts(429, "RATE_LIMIT_EXCEEDED")),
             ),
         },
     ),
@@ -117,33 +97,9 @@ POST_CASES = [
             "cut": lost(Close(GOOD_POST[:-5])),
             "read-timeout": lost(Hang(), extra={"read_timeout": 0.3}),
             "garbage": lost(Close(b"garbage\r\n\r\n")),
-            "202": lost(http(202, CREATED), status=202),
             "too-long": lost(http(201, "x" * MANY), status=201),
-            "success-false": lost(http(200, {"success": False, "error": {}}), status=200),
             "after-a-429": lost(LIMITED, Reset(), sent=[POST] * 2),
-        }
-        | {str(status): lost(http(status), status=status) for status in (408, 500, 501, 503, 524)},
-    ),
-    post_case(
-        "POST definite",
-        "a definite answer results in what it does for any other call",
-        variants={
-            "401": definite(401, permanent(AitronosAuthenticationError, **facts(401, "NO"))),
-            "409": definite(409, retryable(AitronosConflictError, **facts(409, "NO"))),
-        },
-    ),
-    post_case(
-        "POST upsert",
-        "who says that it may be repeated gets it repeated",
-        call=upsert,
-        sent=[POST] * 2,
-        variants={
-            "reset": vary(replies=[Reset(), GOOD_POST]),
-            "503-for-ever": vary(
-                replies=[http(503)] * 4,
-                sent=[POST] * 4,
-                end=retryable(AitronosServerError, maybe_done=True, status_code=503),
-            ),
+            "501": lost(http(501), status=501),
         },
     ),
 ]

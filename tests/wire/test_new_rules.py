@@ -19,7 +19,6 @@ from freezegun import freeze_time
 from airflow_aitronos.exceptions import (
     AitronosAuthenticationError,
     AitronosNetworkError,
-    AitronosNotFoundError,
     AitronosServerError,
     AitronosUnsafeToRepeatError,
     AitronosWrongResourceError,
@@ -27,21 +26,18 @@ from airflow_aitronos.exceptions import (
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.support.fake_clock import FakeClock
-from tests.support.fault_server import FaultServer, Reply
+from tests.support.fault_server import FaultServer
 from tests.support.faults import Close
 from tests.support.replies import GZIP, http
 from tests.wire.post_cases import post
 from tests.wire.runner import check_error, connect, run
 from tests.wire.wire_case import (
     ASSISTANT,
-    ASSISTANT_READ,
     DETACH,
-    GONE_404,
     GOOD,
     LINK,
     MANY,
     TRACE,
-    UNAVAILABLE,
     WORKFLOW,
     Scene,
     WireCase,
@@ -50,10 +46,8 @@ from tests.wire.wire_case import (
     detached,
     envelope,
     facts,
-    nothing_linked,
     parameters,
     permanent,
-    shown_assistant,
     vary,
 )
 
@@ -77,12 +71,6 @@ def detach_with_the_hook() -> Any:
     with AitronosHook() as hook:
         return hook.detach_assistant_workflow(ASSISTANT)
 
-
-def resolved(answer: Reply, **fields: Any) -> dict[str, Any]:
-    return vary(replies=[GONE_404, answer], sent=[DETACH, ASSISTANT_READ], **fields)
-
-
-NOT_FOUND = permanent(AitronosNotFoundError, **facts(404, "RESOURCE_NOT_FOUND"))
 
 RULES = [
     rule(
@@ -113,20 +101,6 @@ RULES = [
                 replies=[http(429, headers=[("X-RateLimit-Reset", IN_30_S)]), GOOD], waits=[asked(30)]
             ),
             "of-a-503": vary(replies=[http(503, headers=[("X-RateLimit-Reset", IN_30_S)]), GOOD]),
-        },
-    ),
-    rule(
-        "first 404",
-        "a first response of 404 that names neither assistant nor workflow",
-        end=NOT_FOUND,
-        variants={
-            "key-missing": resolved(shown_assistant()),
-            "no-such-assistant": resolved(GONE_404),
-            "get-fails-once": vary(
-                replies=[GONE_404, UNAVAILABLE, GONE_404, shown_assistant(workflow_id=None)],
-                sent=[DETACH, ASSISTANT_READ, DETACH, ASSISTANT_READ],
-                end=nothing_linked(message=None),
-            ),
         },
     ),
 ]

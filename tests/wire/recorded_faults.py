@@ -1,0 +1,194 @@
+"""Faults of the matrix that a detach meets; `call_outcomes.txt` records what it makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.fault_server import Reply
+from tests.support.faults import Close, Reset
+from tests.support.replies import http
+from tests.wire.wire_case import (
+    ASSISTANT,
+    GONE_404,
+    GOOD,
+    HTML,
+    KEY,
+    MANY,
+    MESSAGE,
+    NO_WORKFLOW,
+    NOTHING_LINKED,
+    UNAVAILABLE,
+    WORKFLOW,
+    detached,
+    envelope,
+    shown_assistant,
+)
+
+Answers = Mapping[str, list[Reply]]
+
+
+@dataclass(frozen=True)
+class RecordedFault:
+    """One case of the fault matrix.
+
+    :param id: of the fault matrix.
+    :param fault: what goes wrong.
+    :param answers: the replies of each of its variants, by name.
+    """
+
+    id: str
+    fault: str
+    answers: Answers
+
+
+def only(*replies: Reply) -> Answers:
+    """Return the one variant of a fault."""
+    return {"alone": list(replies)}
+
+
+def bodies(**bodies: Any) -> Answers:
+    """Return a variant for each body of a 200."""
+    return {name: [http(200, body)] for name, body in bodies.items()}
+
+
+def in_a_200(status: Any, times: int = 1) -> list[Reply]:
+    error = {"code": "NO", "message": "No.", "status": status}
+    return [http(200, {"success": False, "error": error})] * times
+
+
+INVALID_KEY = envelope(401, "INVALID_API_KEY")
+
+LOST = Reset()
+NO_MESSAGE = {"assistant_id": ASSISTANT, "workflow_id": WORKFLOW}
+NO_ASSISTANT = envelope(404, "ASSISTANT_NOT_FOUND")
+OF_A_FRAMEWORK = http(404, {"detail": "Not Found"})
+
+RECORDED_FAULTS = [
+    RecordedFault(
+        "N6",
+        "reset, then a 404 that does not name the assistant",
+        {
+            "none linked": [LOST, GONE_404, shown_assistant(workflow_id=None)],
+            "one linked": [LOST, GONE_404, shown_assistant(workflow_id=f"{KEY} {'x' * 200}")],
+            "an empty id": [LOST, GONE_404, shown_assistant(workflow_id="")],
+            "no field": [LOST, GONE_404, shown_assistant()],
+            "no such assistant": [LOST, GONE_404, NO_ASSISTANT],
+            "the GET fails once": [LOST, GONE_404, UNAVAILABLE, GONE_404, shown_assistant(workflow_id=None)],
+        },
+    ),
+    RecordedFault("N7", "reset, then no such assistant", only(LOST, NO_ASSISTANT)),
+    RecordedFault("H13", "408", {"none linked": [http(408), NOTHING_LINKED], "for ever": [http(408)] * 4}),
+    # "Too Early" refuses to process: nothing was done.
+    RecordedFault("H14", "425", only(http(425), NOTHING_LINKED)),
+    RecordedFault("H15", "500", only(*[envelope(500, "INTERNAL", [("x-request-id", "rq-1")])] * 4)),
+    RecordedFault("H17", "503 with an empty body", only(http(503), GOOD)),
+    RecordedFault("H18", "504, then none is linked", only(http(504), NOTHING_LINKED)),
+    RecordedFault("H19", "520 to 524", {str(status): [http(status)] * 4 for status in range(520, 525)}),
+    RecordedFault("H21", "401 with the envelope", only(INVALID_KEY)),
+    RecordedFault("H23", "403 with the envelope", only(envelope(403, "INSUFFICIENT_PERMISSIONS"))),
+    RecordedFault("H24", "403 with a page of a firewall", only(http(403, HTML, [("Retry-After", "5")]))),
+    RecordedFault(
+        "H25",
+        "the key is refused later",
+        # A 429 says that nothing was done: there is nothing to warn of.
+        {"after a 503": [UNAVAILABLE, INVALID_KEY], "after a 429": [http(429), INVALID_KEY]},
+    ),
+    RecordedFault(
+        "H26",
+        "400 and 422 with details",
+        {
+            "400": [envelope(400, "BAD", details={"field": "x", "n": [1, 2.5, None, 10**30]})],
+            "422": [envelope(422, "BAD", details={KEY: [f"not {KEY}", "\x00\ud800"]})],
+            "of a framework": [http(422, {"detail": [{"loc": ["path"], "msg": "too short", "type": "x"}]})],
+        },
+    ),
+    RecordedFault(
+        "H27",
+        "other 4xx",
+        {
+            str(status): [http(status, headers=[("Retry-After", "1")])]
+            for status in (402, 405, 406, 410, 413, 414, 415, 451, 499)
+        },
+    ),
+    RecordedFault(
+        "H28",
+        "404",
+        {
+            "of the assistant": [NO_ASSISTANT],
+            "old envelope": [http(404, {"error": {"code": "assistant_not_found"}})],
+            "of a framework": [OF_A_FRAMEWORK],
+            "of the link": [NO_WORKFLOW],
+            "503, then of a framework": [UNAVAILABLE, OF_A_FRAMEWORK],
+            "lost, then no code": [LOST, http(404, {"error": {"message": "?"}}), http(404, {"error": {}})],
+            # Its body tells what it means, so a part of it is no response, and leaves the outcome open.
+            "cut": [Close(NO_WORKFLOW[:-9]), NO_WORKFLOW],
+        },
+    ),
+    RecordedFault("H29", "409", only(envelope(409, "CONFLICT", [("Retry-After", "1")]))),
+    RecordedFault(
+        "H30",
+        "200 with more fields than documented",
+        only(http(200, detached(success=True, extra={"a": [1]}, secret=KEY, error=None))),
+    ),
+    RecordedFault("H31", "200 with no workflow", only(NOTHING_LINKED)),
+    RecordedFault(
+        "H32",
+        "200 with an error envelope",
+        {
+            "429, then good": [*in_a_200(429), GOOD],
+            "503 for ever": in_a_200(503, 4),
+            "documented fields, too": [http(200, detached(success=False))],
+            **{f"status {status!r}": in_a_200(status) for status in (401, 422, None, "401", True, 200)},
+        },
+    ),
+    RecordedFault("H33", "200 with a page", bodies(html=HTML)),
+    RecordedFault("H34", "200 with an empty body", bodies(empty="", blanks="  \r\n")),
+    RecordedFault("H35", "204", only(http(204))),
+    RecordedFault(
+        "H36", "another 2xx", {str(status): [http(status, detached())] for status in (201, 202, 206, 299)}
+    ),
+    RecordedFault("H37", "200 without a message", bodies(missing=NO_MESSAGE)),
+    RecordedFault(
+        "H38",
+        "200 without the assistant's id",
+        bodies(missing={"workflow_id": WORKFLOW, "message": MESSAGE}, empty={}, text={"error": "broken"}),
+    ),
+    RecordedFault(
+        "H39",
+        "200 for another assistant",
+        bodies(**{str(other): detached(assistant_id=other) for other in ("asst_other", 5)}),
+    ),
+    RecordedFault(
+        "H40", "200 with no object", bodies(list="[]", null="null", text='"a"', number="5", flag="true")
+    ),
+    RecordedFault(
+        "H41", "200 with a byte order mark", bodies(bom=b"\xef\xbb\xbf" + json.dumps(detached()).encode())
+    ),
+    RecordedFault(
+        "H42",
+        "200 with invalid UTF-8",
+        bodies(
+            message=json.dumps(detached(message="~")).encode().replace(b"~", b"\xff"),
+            assistant=json.dumps(detached(assistant_id="~")).encode().replace(b"~", b"\xc3"),
+        ),
+    ),
+    RecordedFault(
+        "H43",
+        "200 with JSON that cannot be read",
+        bodies(
+            deep="[" * 100_000,
+            digits='{"assistant_id": ' + "9" * 5000 + "}",
+            utf_16=json.dumps(detached()).encode("utf-16"),
+            trailing=json.dumps(detached()) + "x",
+        ),
+    ),
+    RecordedFault(
+        "H45",
+        "200 with a long text",
+        bodies(message=detached(message="m" * 3 * 1024 * 1024), too_long=detached(message="m" * MANY)),
+    ),
+    RecordedFault("H47", "300, 304, 305", {str(status): [http(status)] for status in (300, 304, 305)}),
+]
