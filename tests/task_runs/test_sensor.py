@@ -99,13 +99,6 @@ def test_a_refused_key_ends_the_wait_at_once(connect: SetConnection, dag: Any) -
     assert (result.state, result.tries, sent(server)) == ("failed", 1, [READ])
 
 
-def test_an_upstream_that_returned_nothing_is_not_taken_for_any_workflow(connect: SetConnection) -> None:
-    with FaultServer([linked("flow_a")]) as server:
-        connect(server.url)
-        result = airflow_runs.run(workflow_dags.wait_for_nothing)["wait_for_nothing"]
-    assert (result.state, server.connections) == ("failed", 0)
-
-
 def test_sigterm_between_two_pokes_ends_the_wait(
     connect: SetConnection, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,17 +95,6 @@ def test_an_xcom_goes_in_and_out(connect: SetConnection) -> None:
     assert sent(server) == [DETACH]
 
 
-def test_an_upstream_that_returned_nothing_fails_the_task_at_once(
-    connect: SetConnection, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with FaultServer([GOOD]) as server:
-        connect(server.url)
-        result = airflow_runs.run(detach_dags.detach_from_nothing)["detach"]
-    assert (result.state, result.tries) == ("failed", 1)
-    assert "AitronosInputError" in capfd.readouterr().out
-    assert server.connections == 0
-
-
 @case("A15")
 def test_mapped_tasks_that_are_rate_limited_come_back_at_different_times(
     connect: SetConnection, no_waits: FakeClock

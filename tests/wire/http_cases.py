@@ -114,12 +114,8 @@ WAITS = [
         variants={
             name: vary(replies=[limited(value)] * 2)
             for name, value in {
-                "negative": "-5",
                 "letters": "abc",
-                "empty": "",
-                "nan": "nan",
                 "full-width": "\uff15",
-                "list": "5, 10",
                 "year-100000": "Sun, 15 Jun 100000 15:07:10 GMT",
                 "5000-digits": "5" * 5000,
             }.items()
@@ -198,14 +194,11 @@ WAITS = [
         "Retry-After where it does not count, and its stand-ins where it is missing",
         variants={
             "200": vary(replies=[http(200, detached(), [("Retry-After", "30")])]),
+            "x-ratelimit": waiting(limited("x", [("X-RateLimit-Retry-After", "3")]), asked(3)),
             "401": vary(
                 replies=[envelope(401, "INVALID_API_KEY", [("Retry-After", "30")])],
                 end=permanent(AitronosAuthenticationError, **NO_KEY),
             ),
-            "x-ratelimit": waiting(limited("x", [("X-RateLimit-Retry-After", "3")]), asked(3)),
-            "header-wins": waiting(limited("2", [("X-RateLimit-Retry-After", "9")], retry_after=9), asked(2)),
-            "error-number": waiting(limited(retry_after=2.5), asked(2.5)),
-            "negative": waiting(limited(retry_after=-3)),
         },
     ),
 ]
@@ -252,7 +245,7 @@ REFUSED = [
     ),
 ]
 
-FOR_XCOM: dict[str, tuple[Any, End]] = {
+FOR_XCOM: dict[str, Any] = {
     "nan": (detached(message=float("nan")), NO_SENSE),
     "1e999": (json.dumps(detached(workflow_id=7)).replace("7", "1e999"), NO_SENSE),
     # Airflow's worker cannot hand on a number over 64 bits, and finds out when the task is done.

@@ -25,7 +25,6 @@ from airflow_aitronos.exceptions import (
 )
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.sandbox.server import SandboxServer
-from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Close
 from tests.support.replies import GZIP, http
@@ -41,7 +40,6 @@ from tests.wire.wire_case import (
     WORKFLOW,
     Scene,
     WireCase,
-    asked,
     detach,
     detached,
     envelope,
@@ -54,7 +52,6 @@ from tests.wire.wire_case import (
 ORIGIN = "http://api.test"
 PROXY_PASSWORD = "proxy-CANARY-pw"
 PROXY_CREDENTIALS = b64encode(f"proxyuser:{PROXY_PASSWORD}".encode()).decode()
-IN_30_S = str(int(FakeClock().time()) + 30)
 
 
 def rule(name: str, fault: str, **fields: Any) -> WireCase:
@@ -90,17 +87,6 @@ RULES = [
                 sent=[DETACH.replace("/v1", f"{ORIGIN}/v1")],
                 end=permanent(AitronosAuthenticationError, **facts(401, "NO")),
             ),
-        },
-    ),
-    rule(
-        "X-RateLimit-Reset",
-        "the moment of a 429 at which the limit is lifted",
-        sent=2,
-        variants={
-            "alone": vary(
-                replies=[http(429, headers=[("X-RateLimit-Reset", IN_30_S)]), GOOD], waits=[asked(30)]
-            ),
-            "of-a-503": vary(replies=[http(503, headers=[("X-RateLimit-Reset", IN_30_S)]), GOOD]),
         },
     ),
 ]

@@ -84,19 +84,6 @@ with DAG("detach_from_upstream", schedule=None, start_date=START) as detach_from
         DetachAssistantWorkflowOperator(task_id="detach", assistant_id=choose()).output  # type: ignore[arg-type]  # XComArgs stand for what they will hold
     )
 
-with DAG("detach_from_nothing", schedule=None, start_date=START) as detach_from_nothing:
-
-    @task
-    def say_nothing() -> None:
-        return None
-
-    say_nothing() >> DetachAssistantWorkflowOperator(
-        task_id="detach",
-        assistant_id="{{ ti.xcom_pull(task_ids='say_nothing') }}",
-        retries=2,
-        retry_delay=AT_ONCE,
-    )
-
 with DAG("detach_mapped", schedule=None, start_date=START) as detach_mapped:
     DetachAssistantWorkflowOperator.partial(task_id="detach", retries=0).expand(
         assistant_id=[f"asst_{number}" for number in range(20)]

@@ -93,7 +93,6 @@ wait_not_a_second = one_wait("wait_not_a_second", until="unlinked", timeout=0)
 wait_with_retry = one_wait("wait_with_retry", retries=1, retry_delay=AT_ONCE, max_attempts=1)
 wait_silently = one_wait("wait_silently", silent_fail=True, max_attempts=1)
 wait_long = one_wait("wait_long", until="unlinked", poke_interval=3600, silent_fail=True)
-wait_for_nothing = one_wait("wait_for_nothing", workflow_id="{{ ti.xcom_pull(task_ids='nobody') }}")
 
 with DAG("wait_mapped", schedule=None, start_date=START) as wait_mapped:
     AssistantWorkflowSensor.partial(
