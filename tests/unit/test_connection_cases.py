@@ -65,9 +65,6 @@ def rows(mark: pytest.MarkDecorator, says: str, *rows: dict[str, Any], more: Any
 
 
 HOST = "Host has no usable host name, address or port"
-LEAKS = "Host holds a user, a query, a space or another character"
-
-
 GW, GW_8443 = {"host": "gw.example"}, ("https://gw.example/x", "gw.example:8443")
 NO_SECONDS: list[Any] = [
     [5, 30],

@@ -38,10 +38,3 @@ def test_a_frozen_clock_ends_a_wait_and_uses_up_the_deadline() -> None:
     assert (deadline.elapsed(), deadline.remaining()) == (4, 6)
     deadline.sleep(6, never)
     assert deadline.remaining() <= 0
-
-
-def test_a_wall_clock_that_jumps_changes_nothing(clock: FakeClock) -> None:
-    deadline = Deadline(10, clock)
-    clock.offset -= 3600
-    deadline.sleep(4, never)
-    assert deadline.remaining() == pytest.approx(6)

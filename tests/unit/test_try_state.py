@@ -17,7 +17,6 @@ from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosError,
     AitronosNetworkError,
-    AitronosOutcomeUnknownError,
     AitronosUnsafeToRepeatError,
 )
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
@@ -214,15 +213,6 @@ def test_a_detach_whose_response_an_earlier_try_lost_is_a_success(
             execute(operator, store)
         result = execute(operator, store)
     assert (result["outcome"], result["workflow_id"]) == ("detached", workflow_id)
-
-
-def test_a_404_that_says_nothing_leaves_the_outcome_unknown(connect: Connect) -> None:
-    store = Store()
-    with answering(connect, Reset(), http(404)):
-        for kind in (AitronosNetworkError, AitronosOutcomeUnknownError):
-            with pytest.raises(kind):
-                execute(DETACH, store)
-    assert KEY in store
 
 
 @POSTS

@@ -19,18 +19,16 @@ from tests.support.addresses import blackhole, closed_port
 from tests.support.connection import Step
 from tests.support.fault_server import Reply, Unread
 from tests.support.faults import Call, Close, Drip, Endless, Hang, Reset
-from tests.support.replies import BROKEN_GZIP, CHUNKED, GZIP, chunked, gzip_bomb, http
+from tests.support.replies import CHUNKED, GZIP, chunked, gzip_bomb, http
 from tests.wire.wire_case import (
     CONN_ID,
     GOOD,
     KEY,
-    MALFORMED,
     NO_CONNECTION,
     NO_NAME,
     NO_TLS,
     NOTHING_LINKED,
     TOO_LARGE,
-    UNEXPECTED_STATUS,
     WORKFLOW,
     Certificate,
     Scene,
@@ -246,25 +244,6 @@ NETWORK_CASES = [
         },
     ),
     WireCase(
-        "N13",
-        "body shorter than Content-Length",
-        end=BROKEN,
-        variants={
-            **four(
-                for_ever=Close(CUT),
-                # What is there reads as a whole object: only the length tells that the end is missing.
-                reads_as_whole=Close(http(200, "{}" + " " * 99)[:-99]),
-            ),
-            "then-nothing-linked": vary(replies=[Close(CUT), NOTHING_LINKED], end=detached_before()),
-        },
-    ),
-    WireCase(
-        "N14",
-        "chunked body cut",
-        end=BROKEN,
-        variants=four(after_a_chunk=Close(A_CHUNK), in_a_chunk=Close(http(200, b"ff\r\n{}", [CHUNKED]))),
-    ),
-    WireCase(
         "N15",
         "garbage chunk size",
         end=BROKEN,
@@ -277,21 +256,6 @@ NETWORK_CASES = [
                 }.items()
             }
         ),
-    ),
-    WireCase(
-        "N16",
-        "reset in mid-body",
-        end=BROKEN,
-        variants=four(length=[CUT, Reset()], chunked=[A_CHUNK, Reset()]),
-    ),
-    WireCase(
-        "N17",
-        "broken compression",
-        end=retryable(AitronosResponseError, maybe_done=True),
-        variants={
-            "gzip": vary(replies=[http(200, BROKEN_GZIP, [GZIP])]),
-            "deflate": vary(replies=[http(200, b"\xff" * 40, [("Content-Encoding", "deflate")])]),
-        },
     ),
     WireCase(
         "N18",
@@ -341,17 +305,6 @@ NETWORK_CASES = [
             "70-kb-header": vary(replies=[http(200, detached(), [("X-Long", "y" * 70_000)])] * 4, end=BROKEN),
             # Where the body ends is known by then. Whatever a library says of the line, it holds the key.
             "no-colon": vary(replies=[headed("HTTP/1.1 200 OK", LENGTH, NO_COLON, "X: y")]),
-        },
-    ),
-    WireCase(
-        "N22",
-        "conflicting Content-Length",
-        end=retryable(AitronosResponseError, MALFORMED, maybe_done=True),
-        never=("API key",),
-        variants={
-            "two-headers": vary(
-                replies=[Close(http(200, "{}", [("Content-Length", "5"), ("Content-Length", "6")]))]
-            ),
         },
     ),
     WireCase(
@@ -439,19 +392,6 @@ NETWORK_CASES = [
         "the server closes the idle connection between two attempts",
         connections=2,
         variants={"unannounced": vary(replies=[Close(http(503)), GOOD])},
-    ),
-    WireCase(
-        "N28",
-        "an interim status that the library takes for the last",
-        variants={
-            str(status): vary(
-                replies=[http(status, None) * 3 + GOOD],
-                end=retryable(
-                    AitronosResponseError, UNEXPECTED_STATUS, f"{status}", maybe_done=True, status_code=status
-                ),
-            )
-            for status in (101, 103)
-        },
     ),
     WireCase(
         "N29",

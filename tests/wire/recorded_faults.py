@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.fault_server import Reply
 from tests.support.faults import Close, Reset
-from tests.support.replies import http
+from tests.support.replies import BROKEN_GZIP, CHUNKED, GZIP, chunked, http
 from tests.wire.wire_case import (
     ASSISTANT,
     GONE_404,
@@ -62,6 +62,7 @@ def in_a_200(status: Any, times: int = 1) -> list[Reply]:
 INVALID_KEY = envelope(401, "INVALID_API_KEY")
 
 LOST = Reset()
+A_CHUNK = http(200, chunked([b"{"], b""), [CHUNKED])
 NO_MESSAGE = {"assistant_id": ASSISTANT, "workflow_id": WORKFLOW}
 NO_ASSISTANT = envelope(404, "ASSISTANT_NOT_FOUND")
 OF_A_FRAMEWORK = http(404, {"detail": "Not Found"})
@@ -80,6 +81,47 @@ RECORDED_FAULTS = [
         },
     ),
     RecordedFault("N7", "reset, then no such assistant", only(LOST, NO_ASSISTANT)),
+    RecordedFault(
+        "N13",
+        "body shorter than Content-Length",
+        {
+            "for ever": [Close(GOOD[:-5])] * 4,
+            # What is there reads as a whole object: only the length tells that the end is missing.
+            "reads as whole": [Close(http(200, "{}" + " " * 99)[:-99])] * 4,
+            "then none linked": [Close(GOOD[:-5]), NOTHING_LINKED],
+        },
+    ),
+    RecordedFault(
+        "N14",
+        "chunked body cut",
+        {
+            "after a chunk": [Close(A_CHUNK)] * 4,
+            "in a chunk": [Close(http(200, b"ff\r\n{}", [CHUNKED]))] * 4,
+        },
+    ),
+    RecordedFault(
+        "N16",
+        "reset in mid-body",
+        {"length": [[GOOD[:-5], Reset()]] * 4, "chunked": [[A_CHUNK, Reset()]] * 4},
+    ),
+    RecordedFault(
+        "N17",
+        "broken compression",
+        {
+            "gzip": [http(200, BROKEN_GZIP, [GZIP])],
+            "deflate": [http(200, b"\xff" * 40, [("Content-Encoding", "deflate")])],
+        },
+    ),
+    RecordedFault(
+        "N22",
+        "conflicting Content-Length",
+        only(Close(http(200, "{}", [("Content-Length", "5"), ("Content-Length", "6")]))),
+    ),
+    RecordedFault(
+        "N28",
+        "an interim status that the library takes for the last",
+        {str(status): [http(status, None) * 3 + GOOD] for status in (101, 103)},
+    ),
     RecordedFault("H13", "408", {"none linked": [http(408), NOTHING_LINKED], "for ever": [http(408)] * 4}),
     # "Too Early" refuses to process: nothing was done.
     RecordedFault("H14", "425", only(http(425), NOTHING_LINKED)),

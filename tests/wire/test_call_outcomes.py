@@ -38,7 +38,10 @@ INTERNAL = {"cause", "fix", "may_pass_now", "has_envelope"}
 _VARIES = [
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://…"),
     (re.compile(r"\d+\.\d+ s\b"), "… s"),  # waits are random
-    (re.compile(r"(the connection broke) \([^)]*\)"), r"\1 (…)"),  # in the words of a library
+    (
+        re.compile(r"(response was complete|cannot be read) \(\w+\)"),
+        r"\1 (…)",
+    ),  # the class of a library's exception
 ]
 
 

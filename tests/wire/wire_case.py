@@ -30,12 +30,10 @@ RETRYABLE, PERMANENT = "retryable", "permanent"
 SAYS_RETRYABLE, SAYS_PERMANENT = "Retryable.", "Not retryable."
 MAYBE_DONE = "may have taken effect"
 SAYS_UNSAFE = "It may have taken effect"
-EARLIER_ATTEMPT, PROBABLY_DETACHED = "an earlier attempt", "probably detached"
+EARLIER_ATTEMPT = "an earlier attempt"
 NOTHING_SENT = "no request was sent"
-RATE_LIMITED, TOO_LARGE, MALFORMED = "HTTP 429", "too large", "malformed response"
-NOT_JSON, EMPTY_BODY, UNEXPECTED_STATUS = "not JSON", "empty", "unexpected status"
+RATE_LIMITED, TOO_LARGE = "HTTP 429", "too large"
 NO_NAME, NO_CONNECTION, NO_TLS = "could not resolve", "could not connect", "does not speak TLS"
-STAYS_LINKED, DETACHED_ANOTHER, DETACHED_BEFORE = "stays linked", "API detached", "may have taken effect"
 UNENCRYPTED = "the API key travels unencrypted"
 OPERATOR_OUTSIDE_A_TASK = "execute cannot be called outside of the Task Runner!"
 """What Airflow says of a bare execute()."""
@@ -52,7 +50,6 @@ HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
 
 DETACH = f"DELETE /v1/assistants/{ASSISTANT}/workflow"
 LINK = f"GET /v1/assistants/{ASSISTANT}/workflow"
-ASSISTANT_READ = f"GET /v1/assistants/{ASSISTANT}"
 POST = "POST /v1/workflows"
 DEFINITION = {"name": "nightly", "definition": {}}
 MANY = 8 * 1024 * 1024 + 1  # bytes: more than is read of any body
@@ -160,7 +157,7 @@ class WireCase:
     :param end: how the call ends.
     :param sent: the requests that reach the server whole; a number stands for so many detaches, and None for
         a detach for each of the replies that are not :class:`Unread`; for one if those depend on the scene.
-    :param attempts: made in all; None for as many as there are requests, without the GET that resolves a 404.
+    :param attempts: made in all; None for as many as there are requests.
     :param waits: between the attempts, each as a range; None is the package's own backoff.
     :param connections: that the server has to see; None for any number.
     :param never: words that may stand nowhere in logs, error and value.
@@ -202,12 +199,12 @@ class WireCase:
 
     @property
     def all_attempts(self) -> int:
-        """Number of attempts; the GET that resolves a 404 is none."""
+        """Number of attempts."""
         if self.attempts is not None:
             return self.attempts
         if self.sent is None:
             return len(self._scripted)
-        return sum(not line.startswith("GET ") for line in self.request_lines)
+        return len(self.request_lines)
 
     @property
     def _scripted(self) -> list[Reply]:
