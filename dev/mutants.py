@@ -241,7 +241,7 @@ def _() -> None:
 
 @breaks("tests can limit the origins", CONNECTIONS)
 def _() -> None:
-    package("client.settings").ALLOWED_ORIGINS = "ANOTHER_VARIABLE"
+    package("client.validation").ALLOWED_ORIGINS = "ANOTHER_VARIABLE"
 
 
 @breaks("on_kill stops the task's calls", TRANSPORT)
