@@ -92,6 +92,11 @@ class AitronosError(AirflowException):
         suffix = f"{retry} ({about})" if about else ""
         self.args = (" ".join(filter(None, [self.cause, self.fix, suffix])),)
 
+    def of_response(self) -> dict[str, Any]:
+        """Return what the response said, for an error that replaces this one."""
+        names = ("status_code", "code", "error_type", "system_message", "details", "trace_id", "request_id")
+        return {name: getattr(self, name) for name in names}
+
     @property
     def outcome(self) -> Literal["permanent", "retryable"]:
         """Return ``permanent`` if a retry cannot help, else ``retryable``."""

@@ -295,14 +295,13 @@ class Detach:
 
     def unknown(self, cause: str, source: AitronosError) -> AitronosOutcomeUnknownError:
         """Return the error of a detach that an earlier attempt may have done."""
-        names = ("status_code", "code", "error_type", "system_message", "details", "trace_id", "request_id")
         return AitronosOutcomeUnknownError(
             f"The response to an earlier attempt was lost, then came {cause}",
             fix=f"Check the workflow of {self.assistant}; another detach does no harm.",
             maybe_done=True,
             may_pass_now=source.may_pass_now,
             retry_after=source.retry_after,
-            **{name: getattr(source, name) for name in names},
+            **source.of_response(),
         )
 
     def result(self, outcome: Outcome, workflow_id: str | None, message: str | None = None) -> DetachResult:

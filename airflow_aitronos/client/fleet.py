@@ -45,7 +45,7 @@ _FIRST_SHARE = 200
 _PROGRESS_SECONDS = 30.0
 _XCOM_BYTES, _XCOM_FAILURES = 59_900, 100
 _LONGEST_MESSAGE = 500
-_NOT_YET = "No outcome yet."
+_NOT_YET = "No outcome yet. If the try has ended, its log has it."
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Fleet:
         state = SentState()
         if earlier.outcome == "unknown":
             state.maybe_done, one = True, replace(one, record_workflow=True)
-            if known := earlier.workflow_id:
+            if known := earlier.workflow_id or one.expected_workflow_id:
                 state.workflow = WorkflowSummary(id=known, name=None, version=None, external_id=None)
         client = self._clients.pop()
         error: AitronosError | None = None
@@ -233,7 +233,7 @@ class Fleet:
         seconds = self._pace.elapsed()
         left = (len(self.todo) - self._done) * seconds / max(1, self._done)
         return (
-            f"{self._count_done()} of {len(self.rows)}: {self.in_words()}; "
+            f"{self._count_done()} of {len(self.rows)}: {self.in_words(but='not_tried')}; "
             f"{self._pace.passed / seconds * 60:.0f} requests/min; about {left / 60:.0f} min left"
         )
 
@@ -243,9 +243,14 @@ class Fleet:
         """Return how many assistants have which outcome."""
         return dict(Counter(row.outcome for row in self.rows.values()))
 
-    def in_words(self) -> str:
-        """Return the counts as a text, such as ``398 detached, 10 not attached``."""
-        return ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in self.counts().items())
+    def in_words(self, *, but: str = "") -> str:
+        """
+        Return the counts as a text, such as ``398 detached, 10 not attached``.
+
+        :param but: an outcome that is left out.
+        """
+        counts = [(outcome, count) for outcome, count in self.counts().items() if outcome != but]
+        return ", ".join(f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts)
 
     def failures(self) -> list[FleetRow]:
         """Return the rows of what did not work; what was not tried comes last."""

@@ -126,13 +126,15 @@ class Pace:
             measured = self._passed_since * 60 / max(1.0, now - self._opens_at)
             self._rate = max(_LOWEST_RATE, _CUT * min(measured, self.rate()))
             self._opens_at, self._passed_since = now + wait, 0
+        said = error.of_response()
         if wait > self._max_retry_after:
             who = "The server asks" if asked is not None else "A server that does not say how long makes us"
             cause = f"{who} to wait {wait:g} s, longer than max_retry_after of {self._max_retry_after:g} s."
-            self.close(AitronosRateLimitError(cause, retry_after=wait))
+            self.close(AitronosRateLimitError(f"{error.cause} {cause}", retry_after=wait, **said))
         elif self._refusals > _MOST_REFUSALS:
             cause = f"The server refused {self._refusals} requests in a row for their rate."
-            self.close(AitronosRateLimitError(cause, retry_after=max(wait, _UNASKED_WAIT)))
+            wait = max(wait, _UNASKED_WAIT)
+            self.close(AitronosRateLimitError(f"{error.cause} {cause}", retry_after=wait, **said))
         else:
             self._log.warning(
                 f"{error.cause} All requests wait {wait:.1f} s; then at most {self._rate:.0f} requests/min.",

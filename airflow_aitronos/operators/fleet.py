@@ -159,7 +159,8 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
                 audit.update(result["counts"])
                 if (error := fleet.error()) is not None:
                     self._push(context, result)
-                self._safe_log.info(f"Of {len(wanted)} assistants: {fleet.in_words()}")
+                where = f"; report: {result['report_path']}" if result["report_path"] else ""
+                self._safe_log.info(f"Of {len(wanted)} assistants: {fleet.in_words()}{where}")
             if error is not None:
                 if self.fail_on_partial_failure or fleet.end is not None:
                     raise error
@@ -239,7 +240,10 @@ class _Report:
     def __init__(self, path: str | None, log: Log) -> None:
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_aitronos.client.sanitize import safe_text
+
         self.path = None if path is None else ObjectStoragePath(path)
+        self._shown = safe_text(path, limit=200)
         self._log = log
         self._written: bytes | None = None
 
@@ -252,7 +256,7 @@ class _Report:
             return
         except Exception as error:  # noqa: BLE001  # whatever a storage raises
             problem = type(error).__name__
-        cause = f"The report cannot be written to report_path ({problem})."
+        cause = f"The report cannot be written to report_path '{self._shown}' ({problem})."
         raise AitronosError(cause, fix="Check the path and its connection.", about="no request was sent")
 
     def write(self, rows: Iterable[FleetRow]) -> str | None:

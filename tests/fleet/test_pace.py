@@ -96,6 +96,8 @@ def test_the_daily_quota_ends_the_try_and_the_next_one_does_the_rest(new_run: Ne
     assert raised.value.outcome == "retryable"
     assert raised.value.retry_after is not None
     assert raised.value.retry_after > 80_000
+    assert str(raised.value).startswith("The run ended early: HTTP 429 RATE_LIMIT_EXCEEDED")
+    assert (raised.value.status_code, raised.value.code) == (429, "RATE_LIMIT_EXCEEDED")
     assert run.counts == {"detached": 30, "not_tried": 20}
     run.clock.advance(raised.value.retry_after)
     assert run.detach(assistants(50), record_workflow=False)["counts"] == {"detached": 50}

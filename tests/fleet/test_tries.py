@@ -57,6 +57,30 @@ def test_a_lost_response_is_resolved_by_a_read(new_run: NewRun) -> None:
     assert [one.method for one in run.server.requests][-1] == "GET"
 
 
+def test_a_process_that_was_killed_leaves_the_expected_ids_to_the_next_try(new_run: NewRun) -> None:
+    run = new_run(3)
+    record = run.context["task_state_store"].set
+    killed: list[Any] = []
+
+    def die_after_the_first_record(key: str, value: Any) -> None:
+        if killed:
+            raise SystemExit  # what this one would have recorded is lost
+        killed.append(key)
+        record(key, value)
+
+    run.context["task_state_store"].set = die_after_the_first_record
+    items = [
+        {"assistant_id": one, "expected_workflow_id": one.replace("asst", "flow")} for one in assistants(3)
+    ]
+    with pytest.raises(SystemExit):
+        run.detach(items)
+    run.context["task_state_store"].set = record
+    assert len(run.sent("DELETE", 200)) == 3
+    ids = [row["workflow_id"] for row in run.detach(items)["detached"]]
+    assert ids == ["flow_fleet00001", "flow_fleet00002", "flow_fleet00003"]
+    assert len(run.sent("DELETE")) == 3
+
+
 @pytest.mark.parametrize("change", ["ids", "option", "clear", "run"])
 @STORES
 def test_what_is_another_run_starts_fresh(

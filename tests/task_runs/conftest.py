@@ -6,7 +6,10 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,23 +29,30 @@ SetConnection = Callable[..., None]
 @pytest.fixture(scope="session", autouse=True)
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Make the database anew, since an old one may be another version's: one worker makes it for all."""
-    database = AIRFLOW_HOME / "airflow.db"
-    database.unlink(missing_ok=True)
-    shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
     # Whoever has read a connection in this process still holds the old file open.
     if settings.engine is not None:
         settings.engine.dispose()
+    # With the log that a process that was killed has left: SQLite would apply it to the new database.
+    for file in AIRFLOW_HOME.glob("airflow.db*"):
+        file.unlink()
+    shutil.rmtree(AIRFLOW_HOME / "logs", ignore_errors=True)
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     with (shared / "database.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (shared / database.name).exists():
+        if (shared / "airflow.db").exists():
             AIRFLOW_HOME.mkdir(parents=True, exist_ok=True)
-            shutil.copy(shared / database.name, database)
+            copy_database(shared / "airflow.db", AIRFLOW_HOME / "airflow.db")
         else:
             airflow_runs.migrate()
-            shutil.copy(database, shared)
+            copy_database(AIRFLOW_HOME / "airflow.db", shared / "airflow.db")
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database with what is still in its log."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
 
 
 @pytest.fixture(autouse=True)

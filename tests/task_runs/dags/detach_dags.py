@@ -34,7 +34,7 @@ def one_detach(dag_id: str, **arguments: Any) -> DAG:
 
 detach_no_retries = one_detach("detach_no_retries")
 detach_3_retries = one_detach("detach_3_retries", retries=3)
-detach_in_one_second = one_detach("detach_in_one_second", execution_timeout=timedelta(seconds=1))
+detach_in_two_seconds = one_detach("detach_in_two_seconds", execution_timeout=timedelta(seconds=2))
 detach_without_xcom = one_detach("detach_without_xcom", do_xcom_push=False)
 detach_recorded = one_detach("detach_recorded", record_workflow=True, max_attempts=1, retries=1)
 detach_unless_none = one_detach(
