@@ -279,7 +279,7 @@ class Doctor:
         is_accepted, text = hook.test_connection()
         if not is_accepted:
             raise Problem(text)
-        return text
+        return f"{text} Only a detach shows whether it may detach."
 
     def _header(self, name: str) -> str:
         from airflow_aitronos.client.sanitize import safe_text

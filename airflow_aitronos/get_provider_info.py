@@ -15,7 +15,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-aitronos",
         "name": "Aitronos",
-        "description": "Detach workflows from `Aitronos <https://docs.aitronos.com>`__ AI assistants.",
+        "description": "Detach workflows from Aitronos AI assistants.",
         "integrations": [
             {
                 "integration-name": "Aitronos",
@@ -66,13 +66,19 @@ def _extra_fields() -> dict[str, Any]:
             "Total timeout", 0.001, "for one call: all attempts, waits and slow bodies. Default 120."
         ),
         "max_attempts": {
-            "label": "Most attempts",
-            "description": "Requests at most for one call, 1 to 10. Default 4.",
+            "label": "Maximum attempts",
+            "description": "Attempts for one call, 1 to 10. Default 4.",
             "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 10},
         },
-        "max_backoff": _seconds("Longest backoff", 0, "that a wait of our own choosing lasts. Default 20."),
+        "max_backoff": _seconds(
+            "Maximum backoff",
+            0,
+            "to wait at most between two attempts, unless the server names a wait. Default 20.",
+        ),
         "max_retry_after": _seconds(
-            "Longest Retry-After", 0, "that the server may ask a task to wait for. Default 60."
+            "Maximum Retry-After",
+            0,
+            "that the server may ask a call to wait; a longer wait fails the call. Default 60.",
         ),
         "verify": {
             "label": "Verify certificates",

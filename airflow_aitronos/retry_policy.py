@@ -33,15 +33,15 @@ _RESCHEDULE: Any = getattr(RetryDecision, "reschedule", None)
 
 class AitronosRetryPolicy(RetryPolicy):
     """
-    Bring a task back no earlier than the server asked for.
+    Run a task again no earlier than the server asked for.
 
-    A retryable error of this package with a ``retry_after`` brings the task back after that time, plus up to
-    10 % so that tasks that failed together do not come back together, and after 24 hours at the latest. For
-    any other error the task's own settings count.
+    After a retryable error of this package with a ``retry_after`` the task runs again after that time, plus
+    up to 10 % so that tasks that failed together do not start together, and after 24 hours at the latest.
+    Other errors leave the delay to the task's own settings.
 
-    On Airflow 3.4 and later this uses no retry and calls no callback, for 24 hours and 1,440 times at most
-    within one try. After that, on Airflow 3.3, and for a task that was cancelled, it is a retry, and the
-    task's ``retries`` are the limit.
+    On Airflow 3.4 and later this is a reschedule: it uses no retry and calls no callback, for up to 24 hours
+    and 1,440 times within one try. After that, on Airflow 3.3, and for a task that was cancelled, it is a
+    retry, and the task's ``retries`` are the limit.
 
     The operators of this package set it by default; give another ``retry_policy`` to replace it.
 

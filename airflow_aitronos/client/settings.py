@@ -97,7 +97,7 @@ class Settings:
     :param connect_timeout: seconds to connect.
     :param read_timeout: seconds without a byte.
     :param total_timeout: seconds for one call.
-    :param max_attempts: attempts at most for one call.
+    :param max_attempts: maximum attempts for one call.
     :param max_backoff: longest wait of our own choosing, in seconds.
     :param max_retry_after: longest wait for the server that is waited for inside a call, in seconds.
     :param verify: True, False or the path of a CA bundle, ``REQUESTS_CA_BUNDLE`` included.

@@ -45,12 +45,11 @@ class AitronosHook(BaseHook):
     :param connect_timeout: seconds to connect. Default 5.
     :param read_timeout: seconds without a byte. Default 30.
     :param total_timeout: seconds for one call: all attempts, waits and slow bodies together. Name resolution,
-        an upload that moves and headers that come byte by byte are not bounded by it: set Airflow's
+        an upload in progress and headers that come byte by byte are not bounded by it: set Airflow's
         ``execution_timeout``, too. Default 120.
-    :param max_attempts: attempts at most for one call, 1 to 10. Default 4.
-    :param max_backoff: longest wait of our own choosing between two attempts, in seconds. Default 20.
-    :param max_retry_after: longest wait that the server may ask for and that is waited for inside a call, in
-        seconds. Default 60.
+    :param max_attempts: maximum attempts for one call, 1 to 10. Default 4.
+    :param max_backoff: longest wait between two attempts if the server names none, in seconds. Default 20.
+    :param max_retry_after: longest wait named by the server that a call waits for, in seconds. Default 60.
     :param verify: True, or the path of a CA bundle; False gives up the protection of TLS. Default True.
     :param allow_http: permit ``http://`` to a host other than this machine. Default False.
     """
@@ -252,7 +251,7 @@ class AitronosHook(BaseHook):
         :param assistant_id: the assistant.
         :return: the workflow, its fields as in :class:`~airflow_aitronos.client.workflows.Workflow`, or None
             if none is linked.
-        :raises AitronosNotFoundError: if there is no such assistant, or no telling whether there is.
+        :raises AitronosNotFoundError: if there is no such assistant, or a 404 does not say what is missing.
         :raises AitronosError: one of its subclasses for every other outcome but success.
         """
         return workflows.get_assistant_workflow(self._client, assistant_id)

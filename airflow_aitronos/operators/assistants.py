@@ -48,7 +48,7 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
     :param check_only: read what would be detached, log and return it, and send no DELETE. A bool, or a text
         that is ``true`` or ``false``. Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most within one try of the task, 1 to 10; None for the connection's. With
+    :param max_attempts: maximum attempts within one try of the task, 1 to 10; None for the connection's. With
         a read of the link, each is a GET and a DELETE.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
@@ -148,7 +148,7 @@ class GetAssistantWorkflowOperator(AitronosOperator):
 
     :param assistant_id: the assistant; a ``str`` once rendered. Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most within one try of the task, 1 to 10; None for the connection's.
+    :param max_attempts: maximum attempts within one try of the task, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
 

@@ -49,7 +49,7 @@ class AitronosOperator(BaseOperator):
     Make calls through one hook for each try of the task.
 
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most for one call, 1 to 10; None for the connection's.
+    :param max_attempts: maximum attempts for one call, 1 to 10; None for the connection's.
     :param total_timeout: seconds for one call, waits included; None for the connection's.
     """
 

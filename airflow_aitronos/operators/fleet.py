@@ -43,8 +43,8 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
     """
     Detach the workflows of many assistants at one pace; the workflows are not deleted. There is no undo.
 
-    Each assistant is detached as by ``DetachAssistantWorkflowOperator``. The first one goes alone, the rest
-    follows at ``requests_per_minute``. A failure of one assistant does not end the run; a refused key,
+    Each assistant is detached as by ``DetachAssistantWorkflowOperator``. The first one goes alone, the others
+    follow at ``requests_per_minute``. A failure of one assistant does not end the run; a refused key,
     a wrong host, too many failures or a used-up quota do. The task fails if anything failed, after all else
     is done, and pushes the result under the XCom key ``report`` first.
 
@@ -60,17 +60,17 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         each assistant.
     :param check_only: read what would be detached, and send no DELETE. A bool, or a text that is ``true``
         or ``false``. Templated.
-    :param requests_per_minute: cap for all requests of the task; None for none.
+    :param requests_per_minute: limit for all requests of the task; None for no limit.
     :param concurrency: assistants at a time, 1 to 8.
     :param max_failures: failures that do not end the run: a number, or a share (above 0, below 1) of those
-        done, counted of 200 at least.
+        done, or of 200 while fewer are done.
     :param fail_on_partial_failure: whether the task fails if some assistants did; else it succeeds, with a
         warning, once all were tried.
-    :param report_path: any path of Airflow's object storage: one line of JSON for each assistant. A file that
-        is there already is kept beside it under a number. Templated.
+    :param report_path: any path of Airflow's object storage: one line of JSON for each assistant. An existing
+        file is kept beside it under a number. Templated.
     :param run_timeout: seconds for one try of the task; None for no limit but ``execution_timeout``.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most for one assistant, a 429 being none; None for the connection's.
+    :param max_attempts: maximum attempts for one assistant, not counting 429s; None for the connection's.
     :param total_timeout: seconds for one assistant, without waits for its turn; None for the connection's.
     """
 
@@ -130,7 +130,7 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         :param context: of the task instance.
         :return: ``counts`` (dict of int by outcome), ``failed`` (list of rows of the report), ``detached``
             (list of dicts with ``assistant_id``, ``workflow_id`` and ``outcome``), ``report_path`` (str or
-            None) and ``complete``: whether all such rows fitted in.
+            None) and ``complete``: whether the XCom has room for all of them.
         :raises AitronosError: a retryable one if a later try can do what is left, else a permanent one.
         :raises airflow.exceptions.AirflowSkipException: if there is nothing to do, as the options say.
         """

@@ -38,7 +38,7 @@ class DeployWorkflowOperator(AitronosOperator):
     :param description: of the workflow. Templated.
     :param external_id: your own id for it; what renders to nothing is an error. Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most within one try of the task, 1 to 10; None for the connection's.
+    :param max_attempts: maximum attempts within one try of the task, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
 
@@ -154,7 +154,7 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
     :param description: of the assistant. Templated.
     :param primary_node_id: the node that answers; needed where several could. Templated.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most within one try of the task, 1 to 10; None for the connection's.
+    :param max_attempts: maximum attempts within one try of the task, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     :param retries: tries of the task after the first. Mapped tasks have this default from Airflow 3.3 on.
     """

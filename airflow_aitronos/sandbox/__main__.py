@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.sigwait(_STOP_SIGNALS)
     except (OSError, OverflowError) as error:
         print(f"Cannot listen on {server.host} port {server.port}: {error}", file=sys.stderr)
+        print("Choose another port with --port, 0 for a free one.", file=sys.stderr)
         return 1
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

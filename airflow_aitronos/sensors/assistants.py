@@ -27,22 +27,22 @@ class AssistantWorkflowSensor(AitronosOperator, BaseSensorOperator):
     """
     Wait until a workflow is linked to an assistant, or until none is.
 
-    Each poke is one call, with its retries. An error of a call is the task's: a permanent one, such as an
-    unknown assistant, fails it at once, a retryable one uses its ``retries``. With ``silent_fail`` retryable
-    errors are logged, and the sensor goes on poking.
+    Each poke is one call with its own attempts. A permanent error, such as an unknown assistant, fails the
+    task at once; a retryable one uses its ``retries``. With ``silent_fail`` retryable errors are logged, and
+    the sensor goes on poking.
 
     With ``deferrable`` Airflow's triggerer pokes, and no worker waits. ``poke_interval``, ``timeout`` and
-    ``silent_fail`` count there too, ``exponential_backoff`` does not. A poke that the server asks to wait is
-    repeated after that wait, and ends neither the wait nor a try of the task.
+    ``silent_fail`` apply there too, ``exponential_backoff`` does not. If the server asks to wait, the next
+    poke comes after that wait, and no try of the task is used.
 
     :param assistant_id: the assistant; a ``str`` once rendered. Templated.
     :param until: what to wait for: "linked" or "unlinked".
     :param workflow_id: with ``until="linked"``: the workflow that has to be linked, "any" for any. None is
         refused, since a missing XCom renders to it. Templated.
     :param deferrable: whether the triggerer waits; None for ``[operators] default_deferrable`` of Airflow's
-        configuration. ``mode`` does not count then.
+        configuration. ``mode`` is ignored then.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
-    :param max_attempts: attempts at most within one poke, 1 to 10; None for the connection's.
+    :param max_attempts: maximum attempts within one poke, 1 to 10; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
 

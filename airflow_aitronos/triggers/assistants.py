@@ -34,7 +34,7 @@ class AssistantWorkflowTrigger(BaseTrigger):
     :param aitronos_conn_id: id of the Airflow connection.
     :param poke_interval: seconds between two polls.
     :param silent_fail: whether to go on after an error that is retryable.
-    :param max_attempts: attempts at most within one poll; None for the connection's.
+    :param max_attempts: maximum attempts within one poll; None for the connection's.
     :param total_timeout: seconds for all of them together, waits included; None for the connection's.
     """
 
