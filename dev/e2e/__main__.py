@@ -21,7 +21,7 @@ from airflow_aitronos.sandbox.server import SandboxServer
 from dev import postgresql
 from dev.e2e import browser, deployment
 from dev.e2e.dag_runs import run_and_compare
-from dev.e2e.expectations import DAG_CHECKS
+from dev.e2e.expectations import DAG_CHECKS, FLEET, FLEET_CHECKS
 from dev.e2e.progress import CheckFailedError, say, wait_for
 from dev.e2e.rest import Rest
 
@@ -70,11 +70,11 @@ def _check_machine() -> None:
 def _run() -> None:
     with contextlib.ExitStack() as started:
         say("start the sandbox and PostgreSQL")
-        sandbox = started.enter_context(SandboxServer())
+        sandbox = started.enter_context(SandboxServer(fleet=FLEET))
         database = started.enter_context(postgresql.running())
         say("start Airflow")
         airflow = started.enter_context(
-            deployment.running(HOME, REPOSITORY / "example_dags", database, sandbox.connection_json())
+            deployment.running(HOME, _examples(), database, sandbox.connection_json())
         )
         rest = Rest(airflow.url)
 
@@ -84,21 +84,30 @@ def _run() -> None:
 
         wait_for("a healthy Airflow", is_up, _LONGEST_START)
         rest.log_in(deployment.USER, airflow.password)
-        first_run = ""
-        for check in DAG_CHECKS:
+        runs = []
+        for check in (*DAG_CHECKS, *FLEET_CHECKS):
             say(f"run {check.dag_id} with {dict(check.conf)}")
             # Several checks detach from the same assistants.
             sandbox.reset()
-            run_id = run_and_compare(check, rest, sandbox)
-            first_run = first_run or run_id
+            runs.append((check.dag_id, run_and_compare(check, rest, sandbox)))
         if errors := rest.import_errors():
             raise CheckFailedError(f"DAG files that cannot be imported: {errors}")
         visit = browser.Visit(
             airflow.url, deployment.USER, airflow.password, sandbox.url, sandbox.api_key, HOME / "screenshots"
         )
-        browser.check_pages(visit, DAG_CHECKS[0].dag_id, first_run)
+        browser.check_pages(visit, detached=runs[0], failed=runs[2], failed_fleet=runs[-1])
         _check_saved(rest, sandbox.url)
         say("end Airflow, PostgreSQL and the sandbox")
+
+
+def _examples() -> Path:
+    """Copy the example DAGs, with a pace for the fleet that does not make the run long."""
+    copies = HOME / "dags"
+    shutil.copytree(REPOSITORY / "example_dags", copies)
+    fleet = copies / "example_detach_fleet.py"
+    text = fleet.read_text(encoding="utf-8").replace("PER_MINUTE = 60\n", "PER_MINUTE = 1200\n")
+    fleet.write_text(text, encoding="utf-8")
+    return copies
 
 
 def _check_saved(rest: Rest, base_url: str) -> None:

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_aitronos.sandbox.faults import Fault
+
+FLEET = 200
+"""Assistants that the sandbox adds for the checks of a fleet."""
+
 ANY: Any = object()
 """An XCom that cannot be known beforehand, but must be there."""
 
@@ -34,8 +39,8 @@ class DagCheck:
     :param tasks: all of its task instances: task id, with the map index if there is one.
     :param conf: what it is triggered with.
     :param state: of the run.
-    :param detached: assistants that have a workflow before and none afterwards.
-    :param kept: assistants that have a workflow before and afterwards.
+    :param detached: the assistants of the sandbox that are detached, each by one request, and no others.
+    :param faults: of the sandbox, during the run.
     :param answer: to the question that its task ``approve`` asks a human; None if it asks none.
     :param triggered_by: the run that starts this one by updating an asset; None to trigger it directly.
     """
@@ -45,7 +50,7 @@ class DagCheck:
     conf: Mapping[str, Any] = field(default_factory=dict)
     state: str = "success"
     detached: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
     answer: str | None = None
     triggered_by: DagCheck | None = None
 
@@ -63,7 +68,7 @@ def _detached(name: str) -> TaskCheck:
 DAG_CHECKS = (
     DagCheck(
         "example_detach_workflow",
-        # Not the DAG's default: a weekly run that happens to be due may take that one's workflow first.
+        # Not the DAG's default: a weekly run that happens to be due may detach that one first.
         conf={"assistant_id": "asst_billing01"},
         tasks={
             "detach": _detached("billing01"),
@@ -84,7 +89,7 @@ DAG_CHECKS = (
     ),
     DagCheck(
         "example_detach_workflow",
-        # The id is checked before anything is sent, and no retry can mend it.
+        # The id is checked before anything is sent, and a retry cannot help.
         conf={"assistant_id": "None"},
         tasks={"detach": TaskCheck(state="failed"), "report": TaskCheck(state="upstream_failed", tries=0)},
         state="failed",
@@ -111,7 +116,6 @@ DAG_CHECKS = (
             "approve": TaskCheck(),
             "detach": TaskCheck(state="skipped", tries=0),
         },
-        kept=("asst_onboarding01",),
     ),
     DagCheck(
         "example_detach_after_approval",
@@ -150,5 +154,37 @@ DAG_CHECKS = (
     DagCheck(
         "example_detach_as_teardown",
         tasks={"set_up_trial": TaskCheck(ANY), "try_out": TaskCheck(ANY), "detach": TaskCheck(ANY)},
+    ),
+)
+
+FLEET_CHECKS = (
+    DagCheck(
+        "example_detach_fleet",
+        conf={"prefix": "Fleet"},
+        answer="Approve",
+        tasks={
+            "choose": TaskCheck(ANY),
+            "plan": TaskCheck({"counts": {"would_detach": FLEET}}),
+            "approve": TaskCheck(ANY),
+            "detach": TaskCheck({"counts": {"detached": FLEET}, "complete": True, "failed": []}),
+            "tell": TaskCheck({"detached": FLEET}),
+        },
+        detached=tuple(f"asst_fleet{number:05d}" for number in range(1, FLEET + 1)),
+    ),
+    DagCheck(
+        "example_detach_fleet",
+        # Fleet 20 and Fleet 200; the API refuses the second one.
+        conf={"prefix": "Fleet 20"},
+        answer="Approve",
+        faults=(Fault("status", status=403, method="DELETE", path=".*/asst_fleet00200/workflow"),),
+        tasks={
+            "choose": TaskCheck(ANY),
+            "plan": TaskCheck({"counts": {"would_detach": 2}}),
+            "approve": TaskCheck(ANY),
+            "detach": TaskCheck(state="failed"),
+            "tell": TaskCheck(state="failed"),
+        },
+        state="failed",
+        detached=("asst_fleet00020",),
     ),
 )
