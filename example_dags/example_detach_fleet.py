@@ -1,8 +1,8 @@
 """
-Retire the workflows of many assistants: choose them, show a human the plan, detach, and tell what came of it.
+Detach the workflows of many assistants: choose them, show a human the plan, detach, and report the outcome.
 
-The operator sends 60 requests a minute unless you say otherwise, and two for each assistant: 1,000 assistants
-take 33 minutes. The vendor documents 100 requests a minute for a standard account, and 60 changes.
+The plan takes one request for each assistant, the detach two: at 60 requests a minute, 1,000 assistants take
+17 and 33 minutes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from airflow.sdk import DAG, Param, task
 from airflow_aitronos.operators.fleet import DetachAssistantWorkflowsOperator
 
 PLAN = "ti.xcom_pull(task_ids='plan')"
+# The vendor documents 100 requests a minute for a standard account, and 60 changes.
+REQUESTS_PER_MINUTE = 60
 
 with DAG(
     dag_id="example_detach_fleet",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
-    # Nobody at hand by then: the run fails, and nothing is detached.
+    # If nobody answers by then, the run fails, and nothing is detached.
     dagrun_timeout=timedelta(days=1),
     params={"prefix": Param("Trial", type="string", minLength=1, title="Workflows whose name begins with")},
     tags=["aitronos", "example"],
@@ -53,6 +55,7 @@ with DAG(
         task_id="plan",
         assistant_ids=fleet,
         check_only=True,
+        requests_per_minute=REQUESTS_PER_MINUTE,
         fail_on_partial_failure=False,
         retries=2,
     )
@@ -64,10 +67,11 @@ with DAG(
         "* {{ one['assistant_id'] }}: {{ one['workflow_id'] }}\n{% endfor %}\n\nThere is no undo.",
     )
 
-    # What was read for the list may be old: the link is read once more before each DELETE.
+    # Links may have changed since they were listed: each is read once more before its DELETE.
     detach = DetachAssistantWorkflowsOperator(
         task_id="detach",
         assistant_ids=fleet,
+        requests_per_minute=REQUESTS_PER_MINUTE,
         # An s3:// or gs:// path outlives the worker.
         report_path="file:///tmp/aitronos/{{ dag.dag_id }}/{{ run_id | replace(':', '') }}.jsonl",
         retries=2,
@@ -77,7 +81,7 @@ with DAG(
     @task
     def tell(ti: Any = None) -> dict[str, int]:
         """
-        Say what became of it, whether the detach has succeeded or not, and fail if something is left.
+        Report the outcome, whether the detach succeeded or not, and fail if some workflows were not detached.
 
         :param ti: the task instance.
         """

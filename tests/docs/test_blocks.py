@@ -64,9 +64,14 @@ def recovery(names: Names, sandbox: SandboxServer) -> None:
     assert sandbox.store.get_workflow("flow_support01").is_active
 
 
+def many(names: Names, sandbox: SandboxServer) -> None:
+    assert names["dag"].get_task("detach_all").execute({})["counts"] == {"detached": 200}
+
+
 CHECKS: dict[str, Callable[[Names, SandboxServer], None]] = {
     "README": readme,
     "hook": hook,
+    "many": many,
     "recovery": recovery,
 }
 
@@ -75,18 +80,20 @@ CHECKS: dict[str, Callable[[Names, SandboxServer], None]] = {
 def test_the_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One sandbox and one namespace for each page, as for a reader who goes through it."""
-    names: Names = {"__name__": "page"}
+    """One sandbox for each page, as for a reader who goes through it; each block runs by itself."""
+    names: Names = {}
     monkeypatch.chdir(tmp_path)
     # Blocks may set variables of their own, which end with the page.
-    with patch.dict(os.environ), SandboxServer() as sandbox:
+    with patch.dict(os.environ), SandboxServer(fleet=200) as sandbox:
         os.environ["AIRFLOW_CONN_AITRONOS_DEFAULT"] = sandbox.connection_json()
         if page.stem == "recovery":
             sandbox.store.detach("asst_support01")
         for block in run_here(page):
             if block.language == "python":
+                alone: Names = {"__name__": "page"}
                 # As many lines in front as the page has, so that a traceback names the page's line.
-                exec(compile("\n" * block.line + block.code, str(page), "exec"), names)
+                exec(compile("\n" * block.line + block.code, str(page), "exec"), alone)
+                names.update(alone)
             else:
                 path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
                 run(["bash", "-euc", block.code], env={**os.environ, "PATH": path})
