@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 
-from dev.matrix.rows import ROWS, Row
+from dev.matrix.rows import PYTHONS, RELEASES, ROWS, Row
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,20 @@ class Outcome:
 
 
 def table() -> str:
-    """Return a line for each row, those without a result too, and the commits that the results are of."""
-    lines = ["| Airflow | Python | dependencies | tests passed |", "| --- | --- | --- | --- |"]
+    """Return a line for each Airflow, a column for each Python, and the commits that the results are of."""
+    columns = " | ".join(f"Python {python}" for python in PYTHONS)
+    lines = [f"| Airflow | {columns} |", f"| --- |{' --- |' * len(PYTHONS)}"]
     commits = set()
-    for row in ROWS:
-        outcome = result(row)
-        commits |= {outcome.commit} - {""}
-        dependencies = "lowest direct" if row.lowest else "of its day"
-        lines.append(f"| {row.airflow} | {row.python} | {dependencies} | {outcome.text} |")
-    return "\n".join([*lines, "", f"Commit: {', '.join(sorted(commits)) or 'none'}"])
+    for airflow, lowest in ((ROWS[0].airflow, True), *((release, False) for release in RELEASES)):
+        cells = []
+        for python in PYTHONS:
+            row = Row(airflow, python, lowest)
+            outcome = result(row) if row in ROWS else Outcome("")
+            commits |= {outcome.commit} - {""}
+            cells.append(outcome.text)
+        name = f"{airflow}, lowest dependencies" if lowest else airflow
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Tests passed, at commit {', '.join(sorted(commits)) or 'none'}."])
 
 
 def result(row: Row) -> Outcome:

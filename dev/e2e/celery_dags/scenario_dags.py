@@ -55,10 +55,10 @@ with DAG("detach_mapped_in_pool", schedule=None, default_args=LIMITED):
 
 with DAG("detach_fleet", schedule=None, default_args=LIMITED):
     DetachAssistantWorkflowsOperator(
-        task_id="detach", assistant_ids=assistants(), record_workflow=False, requests_per_minute=60
+        task_id="detach", assistant_ids=assistants(), record_workflow=False, requests_per_minute=30
     )
 
 with DAG("detach_two_fleets", schedule=None, default_args=LIMITED):
     DetachAssistantWorkflowsOperator.partial(
-        task_id="detach", record_workflow=False, requests_per_minute=30
+        task_id="detach", record_workflow=False, requests_per_minute=15
     ).expand(assistant_ids=halves())
