@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -216,7 +217,9 @@ def test_where_a_call_goes(
     connect(**fields)
     with proxy(monkeypatch, http(502)) as server, pytest.raises(AitronosNetworkError):
         detach(max_attempts=1)
-    assert [(request.method, request.path) for request in server.requests] == [("CONNECT", target)]
+    (request,) = server.requests
+    # The oldest urllib3 and http.client leave the brackets of an IPv6 address out.
+    assert (request.method, request.path) in [("CONNECT", target), ("CONNECT", re.sub(r"[\[\]]", "", target))]
     assert KEY.encode() not in server.requests[0].raw
 
 
