@@ -29,6 +29,7 @@ html_theme = "furo"
 html_title = f"Aitronos provider for Airflow {release}"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+html_js_files = ["pages.js"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False

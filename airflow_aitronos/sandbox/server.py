@@ -116,7 +116,7 @@ class SandboxServer:
         """Return the Airflow connection to this sandbox, as ``AIRFLOW_CONN_AITRONOS_DEFAULT`` takes it."""
         connection: dict[str, object] = {"conn_type": "aitronos", "host": self.url, "password": self.api_key}
         if not self.is_loopback:
-            # The provider speaks plain HTTP to another machine only if told to.
+            # The provider speaks plain HTTP to another machine only if allow_http says so.
             connection["extra"] = {"allow_http": True}
         return json.dumps(connection)
 
