@@ -138,12 +138,12 @@ def _() -> None:
     patched("client.responses", "RETRIED_STATUSES", lambda original: original | {501, 505})
 
 
-@breaks("a lost response leaves the outcome in doubt", f"{CASES} -k N5", STATE)
+@breaks("a lost response leaves the outcome unknown", f"{CASES} -k N5", STATE)
 def _() -> None:
     package("client.api_call").Call.maybe_done = property(always(False), always(None))
 
 
-@breaks("without a lost response nothing is in doubt", DETACH)
+@breaks("without a lost response the outcome is known", DETACH)
 def _() -> None:
     package("client.api_call").Call.maybe_done = property(always(True), always(None))
 

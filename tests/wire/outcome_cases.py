@@ -216,7 +216,7 @@ BROKEN_BODIES: Table = {
     "too large in a 503": [http(503, "x" * MANY)],
 }
 OF_THE_LINK: Table = {"404 of the workflow": [NO_WORKFLOW], "404 of the assistant": [NO_ASSISTANT]}
-# Read by the guard, then taken off.
+# Read for the precondition, then detached.
 READ_FIRST: Table = {
     "204": [workflow(), http(204)],
     "another detached": [workflow(), http(200, detached(workflow_id=OTHER))],

@@ -110,7 +110,7 @@ def get() -> Any:
 CALLS: dict[str, Call] = {
     "detach": detach(),
     "skip": detach(if_not_attached="skip"),
-    "guarded": detach(expected_workflow_id=WORKFLOW, include_workflow_details=True),
+    "expected": detach(expected_workflow_id=WORKFLOW, include_workflow_details=True),
     "recorded": detach(record_workflow=True),
     "check": detach(check_only=True),
     "get": get,
@@ -147,7 +147,7 @@ def check_named_end(call: Call, log: RecordingLog) -> None:
 def test_any_json_ends_in_a_named_end(monkeypatch: pytest.MonkeyPatch, body: Any, name: str) -> None:
     with answering(monkeypatch, http(200, json.dumps(body))) as (server, log):
         check_named_end(CALLS[name], log)
-    assert len(server.requests) in ((1, 2) if name in ("guarded", "recorded") else (1,))
+    assert len(server.requests) in ((1, 2) if name in ("expected", "recorded") else (1,))
 
 
 @FEW
