@@ -72,6 +72,25 @@ class FleetRow:
         return replace(self, outcome="unknown", message=_NOT_YET)
 
 
+class _Sent(SentState):
+    """
+    Keep what is linked in an assistant's row before each DELETE: ``execution_timeout`` may end the run then.
+
+    :param rows: of the run.
+    :param earlier: the assistant's row before this try.
+    """
+
+    def __init__(self, rows: dict[str, FleetRow], earlier: FleetRow) -> None:
+        self._rows, self._earlier = rows, earlier
+
+    def sending(self, workflow: WorkflowSummary | None) -> None:
+        """Record what is linked, if that is known."""
+        super().sending(workflow)
+        if workflow is not None:
+            row = replace(self._earlier.under_way(), workflow_id=workflow["id"])
+            self._rows[row.assistant_id] = row
+
+
 class _SameThread(Executor):
     """Run what is submitted at once: ``execution_timeout`` interrupts a request of the task's own thread."""
 
@@ -161,7 +180,7 @@ class Fleet:
 
     def _detach(self, one: Wanted, earlier: FleetRow) -> tuple[FleetRow, AitronosError | None]:
         """Detach from one assistant, in any thread."""
-        state = SentState()
+        state = _Sent(self.rows, earlier)
         if earlier.outcome == "unknown":
             state.maybe_done, one = True, replace(one, record_workflow=True)
             if known := earlier.workflow_id or one.expected_workflow_id:

@@ -250,10 +250,14 @@ class _Report:
     def start(self, rows: Iterable[FleetRow]) -> None:
         """Write the report before anything is sent: a path that is wrong shows early."""
         try:
+            if self.path is not None and self.path.exists() and not self.path.is_file():
+                raise refusal(f"report_path '{self._shown}' is not a file.", "Name a file in a folder.")
             if self.path is not None and self.path.protocol in ("", "file"):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._write(rows)
             return
+        except AitronosError:
+            raise
         except Exception as error:  # noqa: BLE001  # whatever a storage raises
             problem = type(error).__name__
         cause = f"The report cannot be written to report_path '{self._shown}' ({problem})."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,25 @@ def test_a_timeout_of_the_task_leaves_report_and_state(
     assert len(run.sent("DELETE")) == 50
 
 
+def test_a_timeout_after_a_delete_keeps_what_was_detached_from_what_is_linked_since(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(1)
+    asst, flow = "asst_fleet00001", "flow_fleet00001"
+
+    def time_out(line: str, *args: Any) -> None:
+        if "Detached" in line % args:
+            raise AirflowTaskTimeout
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run.log, "info", time_out)
+        with pytest.raises(AirflowTaskTimeout):
+            run.detach([asst])
+    run.server.store.link(asst, "flow_spare01")
+    assert [row["workflow_id"] for row in run.detach([asst])["detached"]] == [flow]
+    assert run.server.store.links[asst] == "flow_spare01"
+
+
 # --- the report ---
 
 
@@ -336,6 +356,15 @@ def test_a_log_that_fails_costs_no_result(new_run: NewRun, monkeypatch: pytest.M
     monkeypatch.setattr(run.log, "info", fail)
     monkeypatch.setattr(run.log, "warning", fail)
     assert run.detach(assistants(3))["counts"] == {"detached": 3}
+
+
+def test_a_report_path_that_is_no_file_is_refused(new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run(1)
+    os.mkfifo(tmp_path / "fifo")
+    for path in ("/dev/null", str(tmp_path), str(tmp_path / "fifo")):
+        with pytest.raises(AitronosInputError, match="is not a file"):
+            run.detach(assistants(1), report_path=path)
+    assert run.server.requests == []
 
 
 def test_a_report_that_cannot_be_written_prevents_the_first_request(new_run: NewRun, tmp_path: Path) -> None:
