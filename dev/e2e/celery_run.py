@@ -24,7 +24,7 @@ from airflow_aitronos.sandbox.server import SandboxServer
 from dev import postgresql
 from dev.e2e import celery_deployment, deployment
 from dev.e2e.celery_deployment import Celery
-from dev.e2e.dag_runs import run_and_compare
+from dev.e2e.dag_runs import run_and_compare, wait_for_end
 from dev.e2e.expectations import DAG_CHECKS, FLEET
 from dev.e2e.progress import CheckFailedError, say, wait_for
 from dev.e2e.rest import Rest
@@ -133,9 +133,12 @@ class Scenarios:
     def mapped(self) -> None:
         """A mapped detach over both workers."""
         ids = fleet(20)
-        run_id, state = self.finish("detach_mapped", self.start("detach_mapped", assistants=ids))
+        run_id = self.start("detach_mapped", assistants=ids)
+        state = self.finish("detach_mapped", run_id)
         workers = sorted({name.partition("/")[0] for name in self.celery.workers_of(run_id)})
-        seen = f"{state}, {self.effective()} of 20 detached once, on workers {' and '.join(workers)}"
+        # A weekly run of an example, which is due when Airflow starts, detaches from another assistant.
+        times = [sum(one == other for other, _ in self.sandbox.store.detached) for one in ids]
+        seen = f"{state}, {times.count(1)} of 20 detached once, on workers {' and '.join(workers)}"
         self.row("A mapped detach of 20", "success, 20 of 20 detached once, on workers one and two", seen)
 
     def worker_killed_in_detach(self) -> None:
@@ -156,7 +159,7 @@ class Scenarios:
         died = self.worker_of(run_id)
         self.celery.send(f"worker {died}", signal.SIGKILL, to_all=True)
         self.held.let_go()
-        _, state = self.finish("promote_one", run_id)
+        state = self.finish("promote_one", run_id)
         log = "".join(path.read_text() for path in self.celery.workers_of(run_id).values())
         says = "says what to check" if "Check whether workflow" in log else "does not say what to check"
         posts = sum(one.method == "POST" for one in self.sandbox.requests)
@@ -225,7 +228,7 @@ class Scenarios:
             ("detach_two_fleets", "two fleets at 15 a minute each"),
         ):
             limited.reset()
-            _, state = self.finish(dag_id, self.start(dag_id, assistants=fleet(MEASURED)))
+            state = self.finish(dag_id, self.start(dag_id, assistants=fleet(MEASURED)))
             times = [one.received_at for one in limited.requests]
             refused = sum(one.status_code == 429 for one in limited.requests)
             seen = (
@@ -251,14 +254,9 @@ class Scenarios:
             raise CheckFailedError(f"{dag_id} sent no {method}")
         return run_id
 
-    def finish(self, dag_id: str, run_id: str) -> tuple[str, str]:
-        """Wait for the end of a run, and return its id and state."""
-
-        def end() -> str | None:
-            state = self.rest.run_state(dag_id, run_id)
-            return state if state in ("success", "failed") else None
-
-        return run_id, wait_for(f"end of {dag_id}", end, _LONGEST_RUN)
+    def finish(self, dag_id: str, run_id: str) -> str:
+        """Wait for the end of a run, and return its state."""
+        return wait_for_end(self.rest, dag_id, run_id, _LONGEST_RUN)
 
     def worker_of(self, run_id: str) -> str:
         """Return which worker runs the newest try."""
@@ -281,7 +279,7 @@ class Scenarios:
         self, scenario: str, run_id: str, *, dag_id: str = "detach_one", deletes: int = 1, then: str = ""
     ) -> None:
         """Wait for the end, and compare: one DELETE that took effect, and the right id in XCom."""
-        _, state = self.finish(dag_id, run_id)
+        state = self.finish(dag_id, run_id)
         task = self.rest.task_instances(dag_id, run_id)["detach"]
         sent = sum(one.method == "DELETE" for one in self.sandbox.requests)
         found = (task.xcom or {}).get("workflow_id")

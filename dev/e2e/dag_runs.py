@@ -40,11 +40,7 @@ def _run(check: DagCheck, rest: Rest, sandbox: SandboxServer) -> str:
     if check.answer:
         _answer(check.dag_id, run_id, check.answer, rest)
 
-    def end() -> str | None:
-        state = rest.run_state(check.dag_id, run_id)
-        return state if state in _ENDED else None
-
-    state = wait_for(f"end of {check.dag_id}", end, _LONGEST_RUN)
+    state = wait_for_end(rest, check.dag_id, run_id, _LONGEST_RUN)
     found = rest.task_instances(check.dag_id, run_id)
     for one in sorted(found.values(), key=lambda task: task.name):
         say(f"  {one.name:<16} {one.state}, tries {one.tries}, XCom {one.xcom!s:.300}")
@@ -53,6 +49,24 @@ def _run(check: DagCheck, rest: Rest, sandbox: SandboxServer) -> str:
     for name, task in check.tasks.items():
         _compare(f"{check.dag_id}.{name}", found[name], task)
     return run_id
+
+
+def wait_for_end(rest: Rest, dag_id: str, run_id: str, seconds: float) -> str:
+    """
+    Wait for the end of a run, and return its state.
+
+    :param rest: of the deployment.
+    :param dag_id: the DAG.
+    :param run_id: the run.
+    :param seconds: to wait at most.
+    :raises CheckFailedError: if it has not ended by then.
+    """
+
+    def end() -> str | None:
+        state = rest.run_state(dag_id, run_id)
+        return state if state in _ENDED else None
+
+    return wait_for(f"end of {dag_id}", end, seconds)
 
 
 def _start(check: DagCheck, rest: Rest, sandbox: SandboxServer) -> str:

@@ -21,6 +21,7 @@ from airflow_aitronos.sandbox.faults import Fault
 from airflow_aitronos.sandbox.server import SandboxServer
 from dev import postgresql
 from dev.e2e import deployment
+from dev.e2e.dag_runs import wait_for_end
 from dev.e2e.deployment import Deployment
 from dev.e2e.progress import CheckFailedError, say, wait_for
 from dev.e2e.rest import Rest
@@ -116,11 +117,7 @@ class Check:
         return tasks if tasks and {one["state"] for one in tasks} == {state} else None
 
     def _end(self, dag_id: str, run_id: str) -> str:
-        def end() -> str | None:
-            state = self._rest.run_state(dag_id, run_id)
-            return state if state in ("success", "failed") else None
-
-        return wait_for(f"end of {dag_id}", end, _LONGEST)
+        return wait_for_end(self._rest, dag_id, run_id, _LONGEST)
 
     def _row(self, text: str, *, is_good: bool) -> None:
         say(f"  {'as expected' if is_good else 'NOT EXPECTED'}: {text}")
