@@ -35,8 +35,9 @@ import pytest  # noqa: E402  # see above
 import pytest_socket  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-# The machine may be busy with other things: slowness is no fault of the code under test.
-settings.register_profile("aitronos", deadline=None, max_examples=200)
+# The machine may be busy with other things: slowness is no fault of the code under test. The examples are the
+# same each time, so that what is green stays green.
+settings.register_profile("aitronos", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("aitronos")
 
 

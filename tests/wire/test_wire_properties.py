@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_aitronos.exceptions import AitronosError, AitronosInputError
@@ -97,6 +97,10 @@ def answering(
         yield server, log
 
 
+def methods(server: FaultServer) -> list[str]:
+    return [request.method for request in server.requests]
+
+
 def detach(assistant_id: str = ASSISTANT, **options: Any) -> Call:
     return lambda: DetachAssistantWorkflowOperator(
         task_id="detach", assistant_id=assistant_id, **options
@@ -114,6 +118,17 @@ CALLS: dict[str, Call] = {
     "recorded": detach(record_workflow=True),
     "check": detach(check_only=True),
     "get": get,
+}
+# A 404 that does not say what is missing costs one more read.
+DETACH, READ = (["DELETE"], ["DELETE", "GET"]), (["GET"], ["GET", "GET"])
+READ_AND_DETACH = (*READ, ["GET", "DELETE"])
+SENT = {
+    "detach": DETACH,
+    "skip": DETACH,
+    "expected": READ_AND_DETACH,
+    "recorded": READ_AND_DETACH,
+    "check": READ,
+    "get": READ,
 }
 RESULTS = {"assistant_id", "workflow_id", "message"}, {"assistant_id", "workflow_id"}
 
@@ -147,17 +162,18 @@ def check_named_end(call: Call, log: RecordingLog) -> None:
 def test_any_json_ends_in_a_named_end(monkeypatch: pytest.MonkeyPatch, body: Any, name: str) -> None:
     with answering(monkeypatch, http(200, json.dumps(body))) as (server, log):
         check_named_end(CALLS[name], log)
-    assert len(server.requests) in ((1, 2) if name in ("expected", "recorded") else (1,))
+    assert methods(server) in SENT[name]
 
 
 @FEW
 @given(status=st.integers(200, 599), body=FIELDS)
+@example(status=404, body={"error": {}})
 def test_any_status_with_any_envelope_ends_in_a_named_end(
     monkeypatch: pytest.MonkeyPatch, status: int, body: Any
 ) -> None:
     with answering(monkeypatch, http(status, json.dumps(body))) as (server, log):
         check_named_end(CALLS["detach"], log)
-    assert len(server.requests) == 1
+    assert methods(server) in SENT["detach"][: 2 if status in (200, 404) else 1]
 
 
 @FEW
