@@ -224,7 +224,8 @@ class Doctor:
         http, url, problem = Http(settings), settings.base_url, ""
         try:
             deadline = Deadline(limit, time)
-            self._response = http.send("GET", "/v1/auth/validate", json=None, params=None, deadline=deadline)
+            request = http.prepare("GET", "/v1/auth/validate", None, None)
+            self._response = http.send(request, deadline)
         except NO_RESPONSE as raised:
             error = network_error(raised, settings, is_late=False)
             problem = f"{url.origin}: {_told(error)}"

@@ -12,12 +12,11 @@ from airflow_aitronos.client.deadline import Clock, Deadline
 from airflow_aitronos.client.http import NO_RESPONSE, Http
 from airflow_aitronos.client.network_errors import network_error
 from airflow_aitronos.client.responses import read_response
-from airflow_aitronos.client.retry import Backoff, may_repeat
+from airflow_aitronos.client.retry import Backoff, error_of
 from airflow_aitronos.client.sanitize import Log, optional_text
 from airflow_aitronos.exceptions import (
     AitronosCancelledError,
     AitronosError,
-    AitronosInputError,
     AitronosNetworkError,
     AitronosResponseError,
     AitronosUnsafeToRepeatError,
@@ -51,8 +50,6 @@ class Client:
     is_cancelled: Callable[[], bool]
     pace: Pace | None = None
     last_request_id: str | None = None
-    last_attempts: int = 0
-    has_succeeded: bool = False
 
 
 class Call:
@@ -78,7 +75,6 @@ class Call:
         maybe_done: bool = False,
     ) -> None:
         self.client = client
-        client.has_succeeded = False
         self.settings = client.http.settings
         self.redact = self.settings.redact
         self.intent = intent
@@ -91,7 +87,8 @@ class Call:
         self._deadline = Deadline(self.settings.total_timeout, client.clock)
         self._backoff = Backoff(self.settings, self._deadline)
         self._attempt = 0
-        self._attempts_sent = 0
+        self.attempts_sent = 0
+        self.has_succeeded = False
 
     def attempts(self) -> Iterator[AttemptManager]:
         """
@@ -153,11 +150,11 @@ class Call:
                 f"total_timeout of {self.settings.total_timeout:g} s was used up before the request.",
                 fix="If the server needs longer, raise total_timeout.",
             )
-        sent_before, self._attempts_sent, self._status = self._attempts_sent, self._attempt, None
-        self._changes = self._changes or method != "GET"
-        client.last_attempts, client.last_request_id = self._attempt, None
+        self._status = client.last_request_id = None
         try:
-            response = client.http.send(method, path, json=json, params=params, deadline=self._deadline)
+            prepared = client.http.prepare(method, path, json, params)
+            self.attempts_sent, self._changes = self._attempt, self._changes or method != "GET"
+            response = client.http.send(prepared, self._deadline)
             self._status, request_id = response.status, response.headers.get("x-request-id")
             client.last_request_id = optional_text(request_id, self.redact, limit=200)
             has_body, now = json is not None, client.clock.time()
@@ -166,8 +163,6 @@ class Call:
             )
         except AitronosError as raised:
             error = raised
-            if isinstance(raised, AitronosInputError):  # it cannot be sent as it is
-                self._attempts_sent = sent_before
         except NO_RESPONSE as raised:
             error = network_error(raised, self.settings, is_late=self._deadline.remaining() <= 0)
         except BaseException as raised:  # noqa: BLE001  # it is raised again
@@ -179,7 +174,7 @@ class Call:
             client.pace.refused(error)
         error.maybe_done = error.maybe_done and method != "GET"
         self.maybe_done = self.maybe_done or error.maybe_done
-        error.may_pass_now = may_repeat(error, repeatable=self._repeatable)
+        error.may_pass_now = error.may_pass_now and (self._repeatable or not error.maybe_done)
         # Outside of the except blocks: the exceptions of requests hold the request, key included.
         raise error.with_traceback(None)
 
@@ -197,10 +192,10 @@ class Call:
         settings, request_id = self.settings, self.client.last_request_id
         request = f", request id {request_id}" if request_id else ""
         line = (
-            f"{summary} (connection '{settings.conn_id}', attempt {self._attempts_sent} of "
+            f"{summary} (connection '{settings.conn_id}', attempt {self.attempts_sent} of "
             f"{settings.max_attempts}, {self._deadline.elapsed():.2f} s{request})"
         )
-        self.client.has_succeeded = True
+        self.has_succeeded = True
         is_cancelled = self.client.is_cancelled()
         (self.client.log.warning if warning or is_cancelled else self.client.log.info)(line)
         if is_cancelled:
@@ -211,14 +206,13 @@ class Call:
 
     def _is_paced(self, state: RetryCallState) -> bool:
         """Return whether the pace makes the next request wait, so that this one was no attempt."""
-        error: Any = state.outcome.exception() if state.outcome else None
-        return self.client.pace is not None and error.status_code == 429
+        return self.client.pace is not None and error_of(state).status_code == 429
 
     def _log_retry(self, state: RetryCallState) -> None:
         if self._is_paced(state):
             state.attempt_number -= 1
             return
-        error: Any = state.outcome.exception() if state.outcome else None
+        error = error_of(state)
         which = f"Attempt {state.attempt_number} of {self.settings.max_attempts} failed: {error.cause}"
         about = f"({self.intent}, {type(error).__name__}{_trace(error)})"
         self.client.log.warning(f"{which} Next attempt in {state.upcoming_sleep:.1f} s {about}")
@@ -246,10 +240,10 @@ class Call:
         for name, value in self.ids.items():
             if value is not None and getattr(error, name) is None:
                 setattr(error, name, value)
-        if error.trace_id is None and self._attempts_sent:
+        if error.trace_id is None and self.attempts_sent:
             error.trace_id = error.request_id = self.client.last_request_id
         error.cause, error.fix, error.may_pass_now = cause, fix, False
-        error.attempts = self._attempts_sent
+        error.attempts = self.attempts_sent
         limit = self.settings.max_attempts
         sent = f"{error.attempts} of {limit} attempts" if error.attempts else "no request was sent"
         error.tell(f"{self.intent}, connection '{self.settings.conn_id}', {sent}{_trace(error)}")

@@ -15,21 +15,21 @@ from airflow_aitronos.client.sanitize import optional_text, safe_text
 from airflow_aitronos.client.validation import IfNotAttached, check_bool, check_detach_options, check_id
 from airflow_aitronos.client.workflows import (
     WorkflowSummary,
+    invalid,
     is_about_assistant,
     is_about_link,
     link_path,
     read_assistant_link,
     read_link,
     summary_of,
+    wrong,
 )
 from airflow_aitronos.exceptions import (
     AitronosError,
     AitronosNotAttachedError,
     AitronosNotFoundError,
     AitronosOutcomeUnknownError,
-    AitronosResponseError,
     AitronosWorkflowMismatchError,
-    AitronosWrongResourceError,
 )
 
 Outcome = Literal["detached", "not_attached", "would_detach"]
@@ -155,10 +155,9 @@ class Detach:
             workflow = read_link(self.call, self.wanted.assistant_id)
         except AitronosNotFoundError as raised:
             workflow, not_found = None, raised
-        if not_found is not None and self.may_be_detached and not is_about_assistant(not_found):
-            raise self.unknown(not_found.cause, not_found)
         if not_found is not None:
-            raise not_found
+            is_unclear = self.may_be_detached and not is_about_assistant(not_found)
+            raise self.unknown(not_found.cause, not_found) if is_unclear else not_found
         if workflow is None:
             return self.detached_before() if self.may_be_detached else self.not_attached()
         linked = summary_of(workflow)
@@ -184,23 +183,14 @@ class Detach:
     def read_body(self, body: dict[str, Any]) -> DetachResult:
         """Return what a 200 or 204 to the DELETE means."""
         if body and not {"assistant_id", "workflow_id", "message"} & set(body):
-            raise AitronosResponseError(
-                "HTTP 200 whose body has none of the documented fields.",
-                fix="Check that Host of the connection is the API.",
-                status_code=200,
-                maybe_done=True,
-            )
+            raise invalid("HTTP 200 whose body has none of the documented fields.")
         answered, workflow_id = body.get("assistant_id"), body.get("workflow_id")
         named, expected = optional_text(workflow_id, self.call.redact), self.wanted.expected_workflow_id
         if answered is not None and answered != self.wanted.assistant_id:
-            shown = safe_text(answered, self.call.redact, limit=130)
-            raise AitronosWrongResourceError(
-                f"The response is about assistant '{shown}' (workflow '{named}'), not {self.assistant}.",
-                fix="Check the workflows of both assistants, and tell the vendor.",
-                status_code=200,
-                maybe_done=True,
-                workflow_id=named,
-            )
+            error = wrong("assistant", answered, self.wanted.assistant_id, self.call.redact)
+            which = f"workflow '{named}'" if named else "no workflow"
+            error.workflow_id, error.cause = named, f"{error.cause} It names {which}."
+            raise error
         if named is not None and expected is not None and named != expected:
             raise AitronosWorkflowMismatchError(
                 f"The API detached workflow '{named}', not the expected '{expected}'.",
@@ -246,10 +236,9 @@ class Detach:
 
     def resolve_404(self, not_found: AitronosNotFoundError) -> DetachResult:
         """Return what a 404 to the DELETE means; ask the assistant itself if the code does not say."""
-        in_doubt = self.may_be_detached
-        if not not_found.has_envelope and in_doubt:
+        if not not_found.has_envelope and self.may_be_detached:
             raise self.unknown(not_found.cause, not_found)
-        means_nothing_linked = in_doubt or self.wanted.if_not_attached is not None
+        means_nothing_linked = self.may_be_detached or self.wanted.if_not_attached is not None
         if not not_found.has_envelope or is_about_assistant(not_found) or not means_nothing_linked:
             raise not_found
         link, failed = "none", None
@@ -258,13 +247,13 @@ class Detach:
                 link = read_assistant_link(self.call, self.wanted.assistant_id)
             except AitronosError as raised:
                 failed = raised
-        if failed is not None and in_doubt and failed.outcome == "retryable":
+        if failed is not None and self.may_be_detached and failed.outcome == "retryable":
             raise self.unknown(f"{not_found.cause} Reading the assistant failed: {failed.cause}", failed)
         if failed is not None:
             raise failed
         if link == "none":
-            return self.detached_before() if in_doubt else self.not_attached()
-        if link == "unclear" and in_doubt:
+            return self.detached_before() if self.may_be_detached else self.not_attached()
+        if link == "unclear" and self.may_be_detached:
             raise self.unknown(
                 f"{not_found.cause} The assistant does not say that none is linked.", not_found
             )

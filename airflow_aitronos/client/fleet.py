@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_aitronos.client.api_call import Client
+from airflow_aitronos.client.api_call import Call, Client
 from airflow_aitronos.client.detach import Detach, SentState, Wanted
 from airflow_aitronos.client.pace import Pace, RunEndedError
 from airflow_aitronos.client.sanitize import Log, optional_text
@@ -45,6 +45,7 @@ _FIRST_SHARE = 200
 _PROGRESS_SECONDS = 30.0
 _XCOM_BYTES, _XCOM_FAILURES = 59_900, 100
 _LONGEST_MESSAGE = 500
+_PROBABLY = "Nothing is linked any more: an earlier request, whose response was lost, probably detached it."
 _NOT_YET = "No outcome yet. If the try has ended, its log has it."
 
 
@@ -186,14 +187,17 @@ class Fleet:
             if known := earlier.workflow_id or one.expected_workflow_id:
                 state.workflow = WorkflowSummary(id=known, name=None, version=None, external_id=None)
         client = self._clients.pop()
+        detach = Detach(client, one, state)
         error: AitronosError | None = None
         facts: dict[str, Any]
         try:
-            result = Detach(client, one, state).run()
+            result = detach.run()
             outcome, workflow_id, message = str(result["outcome"]), result["workflow_id"], result["message"]
-            facts = {"trace_id": client.last_request_id, "attempts": client.last_attempts}
+            if outcome == "detached" and detach.may_be_detached:
+                message = message or _PROBABLY
+            facts = {"trace_id": client.last_request_id, "attempts": detach.call.attempts_sent}
         except AitronosError as raised:
-            error, outcome, message = raised, _outcome(raised, one, client), str(raised)
+            error, outcome, message = raised, _outcome(raised, one, detach.call), str(raised)
             workflow_id = error.workflow_id or (state.workflow["id"] if state.workflow else None)
             facts = {name: getattr(error, name) for name in ("status_code", "code", "trace_id", "attempts")}
         finally:
@@ -318,9 +322,9 @@ class Fleet:
         return {**result, "failed": failed, "detached": detached, "complete": is_complete}
 
 
-def _outcome(error: AitronosError, one: Wanted, client: Client) -> str:
+def _outcome(error: AitronosError, one: Wanted, call: Call) -> str:
     """Return the outcome that an error stands for."""
-    if client.has_succeeded:  # and the task was cancelled meanwhile
+    if call.has_succeeded:  # and the task was cancelled meanwhile
         return "would_detach" if one.check_only else "detached" if error.workflow_id else "unknown"
     for outcome, kind in _PERMANENT.items():
         if isinstance(error, kind):

@@ -78,24 +78,20 @@ class Http:
         """The session, made when it is first needed."""
         session = SafeSession()
         session.auth = self.settings.auth
-        session.verify = self.settings.verify
+        session.verify, session.proxies = self.settings.verify, self.settings.proxies
+        session.trust_env = False  # the settings have what the environment says
         session.headers.update(_HEADERS)
         return session
 
-    def send(self, method: str, path: str, *, json: Any, params: Any, deadline: Deadline) -> Response:
+    def send(self, prepared: requests.PreparedRequest, deadline: Deadline) -> Response:
         """
         Send a request once.
 
-        :param method: HTTP method.
-        :param path: below the base URL, its ids checked.
-        :param json: body, None for none.
-        :param params: query, None for none.
+        :param prepared: by :meth:`prepare`.
         :param deadline: of the call: both timeouts are cut to what it leaves.
         :return: the response, whatever its status.
-        :raises AitronosInputError: if the request cannot be sent as it is.
         """
         settings = self.settings
-        prepared = self._prepare(method, path, json, params)
         left = max(deadline.remaining(), 0.001)
         response = self.session.send(
             prepared,
@@ -108,7 +104,16 @@ class Http:
         with response:
             return self._read(response, deadline)
 
-    def _prepare(self, method: str, path: str, json: Any, params: Any) -> requests.PreparedRequest:
+    def prepare(self, method: str, path: str, json: Any, params: Any) -> requests.PreparedRequest:
+        """
+        Return a request that can be sent.
+
+        :param method: HTTP method.
+        :param path: below the base URL, its ids checked.
+        :param json: body, None for none.
+        :param params: query, None for none.
+        :raises AitronosInputError: if the request cannot be sent as it is.
+        """
         url = f"{self.settings.base_url}{path}"
         try:
             # Not by the session, which would add cookies that the server has set.
@@ -142,12 +147,12 @@ class Http:
         try:
             response.raw.decode_content = True
             # To the end, or a chunked response costs the connection. Positionally, for vcrpy.
-            while deadline.remaining() > 0 and (chunk := response.raw.read1(_READ_SIZE)):
+            while chunk := response.raw.read1(_READ_SIZE):
                 body += chunk
                 if len(body) > BODY_LIMIT:
                     return Response(status, response.headers, b"", is_too_large=True)
-            if deadline.remaining() <= 0:
-                raise requests.exceptions.ReadTimeout("total_timeout")
+                if deadline.remaining() <= 0:
+                    raise requests.exceptions.ReadTimeout("total_timeout")
         except NO_RESPONSE:
             # A success and a 404 need their body to be understood; any other status decides alone.
             if status < 300 or status == 404:

@@ -73,7 +73,8 @@ class Pace:
 
     def rate(self) -> float:
         """Return the requests a minute that may pass now, infinity for any."""
-        minutes = max(0.0, self.elapsed() - self._opens_at) / 60
+        # Not without end: a float has its limits.
+        minutes = min(1_000.0, max(0.0, self.elapsed() - self._opens_at) / 60)
         return min(self._cap, self._rate * math.pow(_GROWTH, minutes))
 
     def close(self, end: AitronosError) -> None:
@@ -126,16 +127,16 @@ class Pace:
             measured = self._passed_since * 60 / max(1.0, now - self._opens_at)
             self._rate = max(_LOWEST_RATE, _CUT * min(measured, self.rate()))
             self._opens_at, self._passed_since = now + wait, 0
-        said = error.of_response()
         if wait > self._max_retry_after:
-            who = "The server asks" if asked is not None else "A server that does not say how long makes us"
-            cause = f"{who} to wait {wait:g} s, longer than max_retry_after of {self._max_retry_after:g} s."
-            self.close(AitronosRateLimitError(f"{error.cause} {cause}", retry_after=wait, **said))
-        elif self._refusals > _MOST_REFUSALS:
-            cause = f"The server refused {self._refusals} requests in a row for their rate."
-            wait = max(wait, _UNASKED_WAIT)
-            self.close(AitronosRateLimitError(f"{error.cause} {cause}", retry_after=wait, **said))
-        else:
-            self._log.warning(
-                f"{error.cause} All requests wait {wait:.1f} s; then at most {self._rate:.0f} requests/min.",
+            which = "asks to wait" if asked is not None else "names no wait; the next one would be"
+            why = (
+                f"The server {which} {wait:g} s, longer than max_retry_after of {self._max_retry_after:g} s."
             )
+        elif self._refusals > _MOST_REFUSALS:
+            why = f"The server refused {self._refusals} requests in a row for their rate."
+            wait = max(wait, _UNASKED_WAIT)
+        else:
+            rate = f"{self._rate:.0f} requests/min"
+            self._log.warning(f"{error.cause} All requests wait {wait:.1f} s; then at most {rate}.")
+            return
+        self.close(AitronosRateLimitError(f"{error.cause} {why}", retry_after=wait, **error.of_response()))

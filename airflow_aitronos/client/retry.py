@@ -28,19 +28,6 @@ _LONGEST_VALUE = 64
 _LONGEST_RESET = 3600.0
 
 
-def may_repeat(error: AitronosError, *, repeatable: bool) -> bool:
-    """
-    Return whether a request may be sent again after an error.
-
-    One that must not be repeated, such as a POST, only if it surely never arrived or was surely not carried
-    out.
-
-    :param error: of the attempt.
-    :param repeatable: whether carrying out the request twice does no harm.
-    """
-    return error.may_pass_now and (repeatable or not error.maybe_done)
-
-
 class Backoff:
     """
     Decide for one call how long to wait between attempts and when to stop.
@@ -62,7 +49,7 @@ class Backoff:
 
         :param state: what tenacity knows of the call.
         """
-        asked = _error(state).retry_after
+        asked = error_of(state).retry_after
         if not asked:
             return self._own_wait(state)
         # Many tasks get the same number: the jitter keeps them from coming back in the same instant. It never
@@ -77,7 +64,7 @@ class Backoff:
         :param state: what tenacity knows of the call.
         """
         self.reason = self._reason_to_stop(
-            state.attempt_number, state.upcoming_sleep, _error(state).retry_after
+            state.attempt_number, state.upcoming_sleep, error_of(state).retry_after
         )
         return self.reason is not None
 
@@ -97,7 +84,8 @@ class Backoff:
         return None
 
 
-def _error(state: RetryCallState) -> AitronosError:
+def error_of(state: RetryCallState) -> AitronosError:
+    """Return what an attempt has raised."""
     error = state.outcome.exception() if state.outcome else None
     return error if isinstance(error, AitronosError) else AitronosError()
 

@@ -209,9 +209,9 @@ def promote_workflow(client: Client, workflow_id: object, fields: Mapping[str, A
     def read(body: dict[str, Any]) -> PromoteResult:
         assistant_id = optional_text(body.get("assistant_id"), call.redact)
         if assistant_id is None:
-            raise _invalid("The response names no assistant.")
+            raise invalid("The response names no assistant.")
         if (answered := body.get("workflow_id", checked)) != checked:
-            error = _wrong("workflow", answered, checked, call.redact)
+            error = wrong("workflow", answered, checked, call.redact)
             error.assistant_id = assistant_id
             raise error
         message = optional_text(body.get("message"), call.redact)
@@ -266,23 +266,20 @@ def _pages(
         def read(body: dict[str, Any]) -> tuple[list[T], set[str], Any]:
             listed = body.get(what)
             if not isinstance(listed, list):
-                raise _invalid(f"The response lists no {what}.")
+                raise invalid(f"The response lists no {what}.")
             page, ids = [read_row(one) for one in listed], {one["id"] for one in listed}
             # A server that ignores the offset would be asked for ever.
             if page and seen >= ids:
-                raise _invalid(f"The page at offset {offset} repeats earlier ones.")  # noqa: B023  # called at once
+                raise invalid(f"The page at offset {offset} repeats earlier ones.")  # noqa: B023  # called at once
             return page, ids, body.get("total")
 
-        too_large = None
         try:
             params = {**query, "limit": page_size, "offset": offset}
             page, ids, total = _send(call, "GET", f"/v1/{what}", read, params=params)
         except AitronosResponseError as error:
-            too_large = error
-        if too_large is not None:
-            if too_large.details != TOO_LARGE or page_size == 1:
-                raise too_large
-            page_size = page_size // 2
+            if error.details != TOO_LARGE or page_size == 1:
+                raise
+            page_size //= 2
             continue
         seen.update(ids)
         yield from page
@@ -343,7 +340,7 @@ def read_link(call: Call, assistant_id: str) -> Workflow | None:
             return None
         workflow = _workflow(body, None, call.redact)
         if workflow["assistant_id"] not in (None, assistant_id):
-            raise _wrong("assistant", workflow["assistant_id"], assistant_id, call.redact)
+            raise wrong("assistant", workflow["assistant_id"], assistant_id, call.redact)
         return workflow
     except AitronosError as error:
         error.maybe_done = False  # a read, whatever the rest of the call does
@@ -417,7 +414,7 @@ def validate_key(client: Client) -> KeyValidation:
     def read(body: dict[str, Any]) -> KeyValidation:
         is_valid, reconnect = body.get("is_valid"), body.get("requires_reconnect")
         if not isinstance(is_valid, bool):
-            raise _invalid("The response does not say whether the API key is valid.")
+            raise invalid("The response does not say whether the API key is valid.")
         return KeyValidation(
             is_valid=is_valid,
             error=optional_text(body.get("error"), call.redact),
@@ -440,9 +437,9 @@ def _about(kind: str, body: object, asked: str | None, redact: Redact) -> dict[s
     """Return a body, and refuse one that is about something else."""
     answered = body.get("id") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(answered, str) or not answered.strip():
-        raise _invalid(f"The response names no {kind}.")
+        raise invalid(f"The response names no {kind}.")
     if asked is not None and answered != asked:
-        raise _wrong(kind, answered, asked, redact)
+        raise wrong(kind, answered, asked, redact)
     return body
 
 
@@ -464,11 +461,13 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _invalid(cause: str) -> AitronosResponseError:
+def invalid(cause: str) -> AitronosResponseError:
+    """Return the error of a body that is not as documented."""
     return AitronosResponseError(cause, fix=_CHECK_HOST, maybe_done=True)
 
 
-def _wrong(kind: str, answered: object, asked: str, redact: Redact) -> AitronosWrongResourceError:
+def wrong(kind: str, answered: object, asked: str, redact: Redact) -> AitronosWrongResourceError:
+    """Return the error of a body about another assistant or workflow."""
     shown = safe_text(answered, redact, limit=130)
     return AitronosWrongResourceError(
         f"The response is about {kind} '{shown}', not '{asked}'.",

@@ -111,10 +111,9 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
             api = str(hook.settings.base_url)
             subject = {"assistant_id": assistant_id, "expected_workflow_id": expected, "api": api}
             state = TryState({} if check_only else context, self._safe_log, subject, repeatable=True)
-            result: DetachResult
             if state.result is None:
                 with state.call():
-                    result = hook.detach_assistant_workflow(
+                    detached = hook.detach_assistant_workflow(
                         assistant_id,
                         expected_workflow_id=expected,
                         if_not_attached=self.if_not_attached,
@@ -123,13 +122,8 @@ class DetachAssistantWorkflowOperator(AitronosOperator):
                         check_only=check_only,
                         state=state,
                     )
-                if not check_only:
-                    state.done(result)
-            else:
-                result = state.result
-                self._safe_log.warning(
-                    f"An earlier try of this task got the result; nothing was sent: {result}"
-                )
+                state.done(detached)
+            result: DetachResult = state.result
             audit.update(workflow_id=result["workflow_id"], result=result["outcome"])
         linked = state.workflow
         self._add_to_outlet_events(

@@ -242,10 +242,19 @@ class _Report:
 
         from airflow_aitronos.client.sanitize import safe_text
 
-        self.path = None if path is None else ObjectStoragePath(path)
-        self._shown = safe_text(path, limit=200)
+        self.path, self._shown = None, safe_text(path, limit=200)
         self._log = log
         self._written: bytes | None = None
+        problem = ""
+        try:
+            self.path = None if path is None else ObjectStoragePath(path)
+        except Exception as error:  # noqa: BLE001  # whatever a storage raises
+            problem = type(error).__name__
+        if problem:
+            cause = f"report_path '{self._shown}' is no path of an object storage ({problem})."
+            raise refusal(
+                cause, "Write it like 'file:///folder/name.jsonl' or 's3://conn_id@bucket/name.jsonl'."
+            )
 
     def start(self, rows: Iterable[FleetRow]) -> None:
         """Write the report before anything is sent: a path that is wrong shows early."""

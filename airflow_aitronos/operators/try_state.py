@@ -72,6 +72,9 @@ class TryState(SentState):
         if about == self._about:
             self.result = record.get("result") if record.get("state") == "done" else None
             self.maybe_done, self.workflow = self.result is None, record.get("workflow")
+            if self.result is not None:
+                line = "An earlier try of this task got the result; nothing is sent"
+                self._log.warning(f"{line}: {self.result}")
         elif {**about, "retries": None} == {**self._about, "retries": None} and not self._repeatable:
             # The DAG was edited between two tries: no fresh start for a call that must not be repeated.
             self.maybe_done = True
@@ -85,8 +88,6 @@ class TryState(SentState):
         """
         self.workflow = workflow
         if problem := self._write("sent"):
-            if not self._repeatable and not self.maybe_done:
-                self.not_carried_out()  # it may have been written all the same
             self._cannot("written", problem)
 
     def done(self, result: Any) -> None:
@@ -110,7 +111,7 @@ class TryState(SentState):
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Remove the record after a call that surely changed nothing; keep it after any other."""
+        """Remove the record, written or not, after a call that surely changed nothing."""
         try:
             yield
         except AirflowSkipException:
@@ -171,7 +172,5 @@ def sent_once(
             maybe_done=True,
             workflow_id=subject.get("workflow_id"),
         )
-    if state.result is None:
-        state.sending()
     with state.call():
         yield state

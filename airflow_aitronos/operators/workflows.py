@@ -105,7 +105,7 @@ class DeployWorkflowOperator(AitronosOperator):
             otherwise = "a new workflow with each run"
             check_rendered("external_id", external_id, self._external_id_given, context, otherwise=otherwise)
             if external_id is not None:
-                result = self._deploy(hook)
+                result = self._deploy(hook, _definition(self.definition, self.definition_path))
             else:
                 subject = {"name": str(self.name), "api": str(hook.settings.base_url)}
                 intent, check_first = (
@@ -116,7 +116,9 @@ class DeployWorkflowOperator(AitronosOperator):
                     context, self._safe_log, subject, intent=intent, check_first=check_first
                 ) as state:
                     if state.result is None:
-                        state.done(self._deploy(hook))
+                        definition = _definition(self.definition, self.definition_path)  # may take long
+                        state.sending()
+                        state.done(self._deploy(hook, definition))
                     result = state.result
             audit.update(workflow_id=result["workflow"]["id"], version=result["workflow"]["version"])
         self._add_to_outlet_events(
@@ -128,12 +130,12 @@ class DeployWorkflowOperator(AitronosOperator):
         summary: WorkflowSummary = result["workflow"]
         return summary
 
-    def _deploy(self, hook: AitronosHook) -> dict[str, Any]:
+    def _deploy(self, hook: AitronosHook, definition: Any) -> dict[str, Any]:
         from airflow_aitronos.client.workflows import summary_of
 
         workflow = hook.create_workflow(
             name=self.name,
-            definition=_definition(self.definition, self.definition_path),
+            definition=definition,
             description=self.description,
             external_id=self.external_id,
         )
@@ -205,6 +207,7 @@ class PromoteWorkflowToAssistantOperator(AitronosOperator):
             check_first = check_before_promoting(workflow_id)
             with sent_once(context, self._safe_log, subject, intent=intent, check_first=check_first) as state:
                 if state.result is None:
+                    state.sending()
                     promoted = hook.promote_workflow_to_assistant(
                         workflow_id,
                         name=self.name,

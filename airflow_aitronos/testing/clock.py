@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-# The client waits in slices of half a second, so that a task that is cancelled ends soon.
-_SLICE = 0.5
+from airflow_aitronos.client.deadline import SLICE
 
 
 class SkippingClock:
@@ -45,4 +44,4 @@ class SkippingClock:
             self._waits[-1] += seconds
         else:
             self._waits.append(seconds)
-        self._is_waiting = seconds >= _SLICE
+        self._is_waiting = seconds >= SLICE

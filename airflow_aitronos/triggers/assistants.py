@@ -75,11 +75,11 @@ class AssistantWorkflowTrigger(BaseTrigger):
 
         :return: one event, with the link as ``link``, or with an error for :func:`error_of`.
         """
-        event = None
-        while event is None:
+        while True:
             wait = self.poke_interval
             try:
-                event = await self._poll()
+                if event := await self._poll():
+                    break
             except AitronosError as error:
                 asked, is_retryable = error.retry_after, error.outcome == "retryable"
                 if is_retryable and asked:
@@ -93,8 +93,7 @@ class AssistantWorkflowTrigger(BaseTrigger):
                 assistant = safe_text(self.assistant_id, limit=130)
                 about = f"(wait for assistant '{assistant}', connection '{self.aitronos_conn_id}')"
                 self.log.warning("%s", f"{why} Next poll in {wait:.0f} s {about}")
-            if event is None:
-                await asyncio.sleep(wait)
+            await asyncio.sleep(wait)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]  # Airflow's
 
     async def _poll(self) -> dict[str, Any] | None:

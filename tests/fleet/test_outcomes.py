@@ -364,6 +364,8 @@ def test_a_report_path_that_is_no_file_is_refused(new_run: NewRun, tmp_path: Pat
     for path in ("/dev/null", str(tmp_path), str(tmp_path / "fifo")):
         with pytest.raises(AitronosInputError, match="is not a file"):
             run.detach(assistants(1), report_path=path)
+    with pytest.raises(AitronosInputError, match="is no path of an object storage"):
+        run.detach(assistants(1), report_path="nosuch://bucket/report.jsonl")
     assert run.server.requests == []
 
 

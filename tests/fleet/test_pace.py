@@ -49,6 +49,13 @@ def test_a_429_without_any_hint_closes_the_gate_for_a_minute_and_is_no_attempt(
     assert [one["attempts"] for one in rows(report)] == [1, 1, 1]
 
 
+def test_the_rate_of_a_run_of_ten_days_is_its_cap() -> None:
+    clock = FakeClock()
+    pace = Pace(100, None, 60, clock, Log(None))
+    clock.now += 10 * 86_400
+    assert pace.rate() == 100
+
+
 def test_two_requests_that_are_refused_together_lower_the_rate_once() -> None:
     pace = Pace(100, None, 60, FakeClock(), Log(None))
     for _ in range(50):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_aitronos.exceptions import AitronosError, AitronosNotFoundError, AitronosRateLimitError
-from tests.fleet.conftest import NewRun, assistants
+from tests.fleet.conftest import NewRun, assistants, rows
 from tests.support.task_state_store import Store
 
 STORES = pytest.mark.parametrize("has_store", [True, False], ids=["store", "part files"])
@@ -79,6 +79,27 @@ def test_a_process_that_was_killed_leaves_the_expected_ids_to_the_next_try(new_r
     ids = [row["workflow_id"] for row in run.detach(items)["detached"]]
     assert ids == ["flow_fleet00001", "flow_fleet00002", "flow_fleet00003"]
     assert len(run.sent("DELETE")) == 3
+
+
+def test_what_was_only_intended_is_reported_as_probable(new_run: NewRun, tmp_path: Path) -> None:
+    run, report = new_run(1), tmp_path / "report.jsonl"
+    record = run.context["task_state_store"].set
+
+    def die_after_a_record(key: str, value: Any) -> None:
+        record(key, value)
+        raise SystemExit
+
+    run.context["task_state_store"].set = die_after_a_record
+    items = [{"assistant_id": "asst_idle01", "expected_workflow_id": "flow_1"}, *assistants(1)]
+    with pytest.raises(SystemExit):
+        run.detach(items)
+    run.context["task_state_store"].set = record
+    assert run.server.requests == []
+    run.detach(items, report_path=str(report))
+    idle, linked = rows(report)
+    assert (idle["outcome"], idle["workflow_id"]) == ("detached", "flow_1")
+    assert "probably" in idle["message"]
+    assert "probably" not in linked["message"]
 
 
 @pytest.mark.parametrize("change", ["ids", "option", "clear", "run"])

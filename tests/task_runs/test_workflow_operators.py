@@ -20,6 +20,7 @@ from tests.support.airflow_versions import HAS_STORE
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Hang
 from tests.support.replies import http
+from tests.support.task_state_store import Store
 from tests.task_runs import airflow_runs
 from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import workflow_dags
@@ -177,7 +178,9 @@ def test_a_definition_that_cannot_be_sent_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("broken.json").write_text('{"nodes": ]}')
+    context: Any = {"task_state_store": (store := Store())}
     # A bad literal may be refused before the task runs.
     with pytest.raises(AitronosInputError, match=says):
-        DeployWorkflowOperator(task_id="deploy", name="Answers", **arguments).execute({})
+        DeployWorkflowOperator(task_id="deploy", name="Answers", **arguments).execute(context)
     assert aitronos_sandbox.requests == []
+    assert "set" not in store.asked

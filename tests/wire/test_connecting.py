@@ -79,14 +79,15 @@ def test_the_next_address_is_tried_when_one_refuses(
 def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
     hook: AitronosHook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with FaultServer() as proxy, FaultServer([GOOD]) as server:
+    with FaultServer() as proxy, FaultServer([GOOD] * 2) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         connect(monkeypatch, f"http://localhost:{server.port}")
         hook.detach_assistant_workflow(ASSISTANT)
+        hook.get_conn().get(f"http://localhost:{server.port}")
         hook.close()
     assert proxy.connections == 0
-    assert len(server.requests) == 1
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("is_exempt", [False, True])
