@@ -84,7 +84,8 @@ class Call:
         self._status: int | None = None
         self._repeatable = repeatable
         self._check_first = check_first
-        self._deadline = Deadline(self.settings.total_timeout, client.clock)
+        left = client.pace.remaining() if client.pace else self.settings.total_timeout
+        self._deadline = Deadline(min(self.settings.total_timeout, left), client.clock)
         self._backoff = Backoff(self.settings, self._deadline)
         self._attempt = 0
         self.attempts_sent = 0
@@ -97,14 +98,14 @@ class Call:
         Only an :class:`AitronosError` that may pass is retried. Anything else, such as Airflow's
         ``AirflowTaskTimeout``, leaves after one attempt.
         """
-        client = self.client
         attempts = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, AitronosError) and error.may_pass_now),
             wait=lambda state: 0.0 if self._is_paced(state) else self._backoff.wait(state),
             stop=lambda state: (
-                client.is_cancelled() or (not self._is_paced(state) and self._backoff.stop(state))
+                self.client.is_cancelled()
+                or (not self._is_paced(state) and (self._has_ended() or self._backoff.stop(state)))
             ),
-            sleep=lambda seconds: self._deadline.sleep(seconds, client.is_cancelled),
+            sleep=lambda seconds: self._deadline.sleep(seconds, self._has_ended),
             before_sleep=self._log_retry,
             reraise=True,
         )
@@ -165,6 +166,8 @@ class Call:
             error = raised
         except NO_RESPONSE as raised:
             error = network_error(raised, self.settings, is_late=self._deadline.remaining() <= 0)
+            # Only its body is missing: nothing was done.
+            error.maybe_done = error.maybe_done and client.http.status != 404
         except BaseException as raised:  # noqa: BLE001  # it is raised again
             # Of AirflowTaskTimeout and its like: the frames of requests below hold the key.
             raise raised.with_traceback(None)  # noqa: B904  # the same exception
@@ -203,6 +206,12 @@ class Call:
             raise AitronosCancelledError(
                 f"The task was cancelled, but the response still came: {summary}.", maybe_done=self._changes
             )
+
+    def _has_ended(self) -> bool:
+        """Return whether nothing may be sent any more: the task was cancelled, or its run is over."""
+        return self.client.is_cancelled() or (
+            self.client.pace is not None and self.client.pace.end is not None
+        )
 
     def _is_paced(self, state: RetryCallState) -> bool:
         """Return whether the pace makes the next request wait, so that this one was no attempt."""

@@ -7,6 +7,7 @@ assistant" page): 200 with null, 204 and several kinds of 404 are all understood
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -202,7 +203,7 @@ class Detach:
             )
         message = optional_text(body.get("message"), self.call.redact)
         if body and workflow_id is None and self.linked is None and not self.may_be_detached:
-            return self.not_attached(message)
+            return self.not_attached(message, self.warnings(body, named))
         detached = named or (self.linked and self.linked["id"])
         summary = (
             f"Detached workflow '{detached}'" if detached else "Detached a workflow that no response named"
@@ -216,7 +217,7 @@ class Detach:
         return self.result("detached", detached, message)
 
     def warnings(self, body: dict[str, Any], named: str | None) -> list[str]:
-        """Return what a person should know of a detach that worked."""
+        """Return what a person should know of a success."""
         known = self.linked and self.linked["id"]
         warnings = []
         if not body:
@@ -226,6 +227,8 @@ class Detach:
             warnings.append(f"the response names '{shown}' as the workflow")
         if body and body.get("assistant_id") is None:
             warnings.append("the response names no assistant")
+        if body and "workflow_id" not in body:
+            warnings.append("the response does not say which workflow was linked")
         if named is None and self.may_be_detached:
             warnings.append("an earlier attempt, whose response was lost, probably detached it")
         elif named is None and known is not None:
@@ -271,14 +274,15 @@ class Detach:
         )
         return self.result("detached", known)
 
-    def not_attached(self, message: str | None = None) -> DetachResult:
+    def not_attached(self, message: str | None = None, warnings: Sequence[str] = ()) -> DetachResult:
         """Return what it means that there is nothing to detach."""
         if self.wanted.if_not_attached == "fail":
             raise AitronosNotAttachedError(
                 f"No workflow is linked to {self.assistant}.",
                 fix="If that is no fault, set if_not_attached to 'succeed' or 'skip'.",
             )
-        self.call.succeed(f"No workflow is linked to {self.assistant}: nothing to detach")
+        summary = f"No workflow is linked to {self.assistant}: nothing to detach"
+        self.call.succeed("; ".join([summary, *warnings]), warning=bool(warnings))
         self.linked = None
         return self.result("not_attached", None, message)
 
@@ -289,6 +293,7 @@ class Detach:
             fix=f"Check the workflow of {self.assistant}; another detach does no harm.",
             maybe_done=True,
             may_pass_now=source.may_pass_now,
+            has_envelope=source.has_envelope,
             retry_after=source.retry_after,
             **source.of_response(),
         )

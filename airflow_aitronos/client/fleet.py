@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_aitronos.client.api_call import Call, Client
+from airflow_aitronos.client.deadline import SLICE
 from airflow_aitronos.client.detach import Detach, SentState, Wanted
 from airflow_aitronos.client.pace import Pace, RunEndedError
 from airflow_aitronos.client.sanitize import Log, optional_text
@@ -43,6 +44,8 @@ _MOST_FORBIDDEN = 5
 _FIRST_SHARE = 200
 """Assistants that a share of failures counts of at least: one failure at the start is not all of them."""
 _PROGRESS_SECONDS = 30.0
+_GRACE = 10.0
+"""Seconds that a run which was cancelled or interrupted waits for requests under way; then, unknown."""
 _XCOM_BYTES, _XCOM_FAILURES = 59_900, 100
 _LONGEST_MESSAGE = 500
 _PROBABLY = "Nothing is linked any more: an earlier request, whose response was lost, probably detached it."
@@ -146,16 +149,19 @@ class Fleet:
     def run(self) -> None:
         """Do what earlier tries have not done. Rows and journal are right whatever ends the run."""
         executor = ThreadPoolExecutor(self._threads) if self._threads > 1 else _SameThread()
+        grace: float | None = _GRACE
         try:
             for number, start in enumerate(range(0, len(self.todo), WINDOW)):
                 self._run_window(executor, number, self.todo[start : start + WINDOW])
             while self._pending and not self._has_ended():
                 self._collect()
+            grace = _GRACE if self._is_cancelled() else None
         finally:
             self._pace.close(self.end or AitronosCancelledError("The run was interrupted."))
-            while self._pending:
+            wait(self._pending, grace)
+            while any(future.done() for future in self._pending):
                 self._collect()
-            executor.shutdown()
+            executor.shutdown(wait=False)
             for row in list(self.rows.values()):
                 if row.outcome == "not_tried" and self.end is not None:
                     self.rows[row.assistant_id] = replace(row, message=self.end.cause)
@@ -171,7 +177,7 @@ class Fleet:
         self._windows[number], self._left[number] = ids, len(ids)
         for one in window:
             # The first one alone: it shows whether key and host are right.
-            while len(self._pending) >= (self._threads if self._done else 1):
+            while len(self._pending) >= (self._threads if self._done else 1) and not self._has_ended():
                 self._collect()
             if self._has_ended():
                 return
@@ -206,8 +212,8 @@ class Fleet:
         return FleetRow(one.assistant_id, outcome, workflow_id, message=message, **facts), error
 
     def _collect(self) -> None:
-        """Wait until one assistant at least is done, and keep its row."""
-        for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+        """Wait until one assistant at least is done, or for a moment, and keep the rows."""
+        for future in wait(self._pending, SLICE, FIRST_COMPLETED).done:
             number = self._pending.pop(future)
             row, error = future.result()
             self.rows[row.assistant_id] = row
@@ -236,7 +242,7 @@ class Fleet:
 
     def _end_after(self, error: AitronosError) -> AitronosError | None:
         """Return why nothing else is tried after a failure; None if the run goes on."""
-        is_about_one = not isinstance(error, AitronosPermissionError | AitronosNotFoundError) or (
+        is_about_one = error.status_code not in (403, 404) or (
             error.has_envelope and not self._forbidden == self._done == _MOST_FORBIDDEN
         )
         if isinstance(error, _RUN_WIDE) or not is_about_one or getattr(error, "never_arrived", False):
@@ -296,7 +302,7 @@ class Fleet:
             error.cause += (
                 " First: " + ", ".join(f"{row.assistant_id} {row.outcome}" for row in failures[:3]) + "."
             )
-        error.fix = error.fix or "The report has all reasons."
+        error.fix = error.fix or "The log has all reasons."
         error.maybe_done = any(row.outcome == "unknown" for row in failures)
         error.tell(f"connection '{self._conn_id}', {self._pace.passed} requests")
         return error

@@ -72,6 +72,8 @@ class Http:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.status: int | None = None
+        """Of the last response, its body complete or not; None if there was none."""
 
     @cached_property
     def session(self) -> SafeSession:
@@ -91,7 +93,7 @@ class Http:
         :param deadline: of the call: both timeouts are cut to what it leaves.
         :return: the response, whatever its status.
         """
-        settings = self.settings
+        settings, self.status = self.settings, None
         left = max(deadline.remaining(), 0.001)
         response = self.session.send(
             prepared,
@@ -137,7 +139,7 @@ class Http:
         )
 
     def _read(self, response: requests.Response, deadline: Deadline) -> Response:
-        status = response.status_code
+        self.status = status = response.status_code
         if status < 200:
             # The final response may still come, and must not be taken for the answer to the next request.
             self.close()

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from airflow_aitronos.client.deadline import SLICE, Clock, Deadline
-from airflow_aitronos.exceptions import AitronosError, AitronosNetworkError, AitronosRateLimitError
+from airflow_aitronos.exceptions import AitronosError, AitronosNetworkError
 
 if TYPE_CHECKING:
     from airflow_aitronos.client.sanitize import Log
@@ -71,6 +71,10 @@ class Pace:
         """Return the seconds since the run began."""
         return self._deadline.elapsed()
 
+    def remaining(self) -> float:
+        """Return the seconds left of the run, infinity if it has no limit."""
+        return self._deadline.remaining()
+
     def rate(self) -> float:
         """Return the requests a minute that may pass now, infinity for any."""
         # Not without end: a float has its limits.
@@ -117,7 +121,7 @@ class Pace:
         :param error: a 429, or a 503 that says how long to wait.
         """
         with self._lock:
-            now, asked = self.elapsed(), error.retry_after
+            now, asked = self.elapsed(), error.retry_after or None
             if now < self._opens_at:  # another request that was under way, too
                 self._opens_at = max(self._opens_at, now + (asked or 0.0))
                 return
@@ -139,4 +143,4 @@ class Pace:
             rate = f"{self._rate:.0f} requests/min"
             self._log.warning(f"{error.cause} All requests wait {wait:.1f} s; then at most {rate}.")
             return
-        self.close(AitronosRateLimitError(f"{error.cause} {why}", retry_after=wait, **error.of_response()))
+        self.close(type(error)(f"{error.cause} {why}", retry_after=wait, **error.of_response()))

@@ -48,6 +48,10 @@ _ASK_FIREWALL = "Ask whoever runs it to allow this request."
 _FIREWALLS_DISLIKE = (
     " Such filters refuse emoji, HTML tags, SQL-like text, @example.com and names like org_id."
 )
+_BEGINNING = 10_000
+"""Characters of a body that is no envelope in which a text to show is looked for."""
+_LARGEST_ENVELOPE = 2 << 20
+"""Bytes up to which the body of a failure is decoded as JSON, which needs 40 times as much memory."""
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -101,6 +105,8 @@ def _decode(raw: bytes, redact: Redact, *, strict: bool) -> tuple[Any, str | Non
     """Return the decoded body, or its text and what is wrong with it."""
     if not raw.strip():
         return None, "is empty"
+    if len(raw) > _LARGEST_ENVELOPE and not strict:
+        return raw.decode("utf-8", errors="replace"), None
     try:
         # utf-8-sig: some gateways put a byte order mark in front, which json refuses.
         decoded = json.loads(raw.decode("utf-8-sig", errors="replace"))
@@ -124,7 +130,7 @@ class _Reading:
         self.response, self.body, self.redact, self.now, self.has_body = response, body, redact, now, has_body
         error = body.get("error") if isinstance(body, dict) else None
         self.has_envelope = isinstance(error, dict)
-        self.is_refusal = bool(error) and self.has_envelope and "success" not in body
+        self.is_refusal = bool(error) and self.has_envelope and body.get("success") is not True
         self.envelope: dict[str, Any] = error if isinstance(error, dict) else {}
 
     def error(self, status: int) -> AitronosError:
@@ -190,13 +196,14 @@ class _Reading:
         code, text = self.text("code", 100), self.text("message", 200)
         if not self.has_envelope and self.body is not None:
             shown = self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
-            text = optional_text(" ".join(_TAG.sub(" ", shown).split()), self.redact, limit=200)
+            shown = _TAG.sub(" ", self.redact(shown)[:_BEGINNING])
+            text = optional_text(" ".join(shown.split()), self.redact, limit=200)
         return cause + (f" {code}" if code else "") + (f': "{text}"' if text else ".")
 
     def target(self) -> str:
         """Return where a redirect leads: scheme and host, without what may hold secrets."""
         try:
-            parts = urlsplit(self.response.headers.get("Location", "").strip())
+            parts = urlsplit(self.redact(self.response.headers.get("Location", "")).strip())
             host = parts.hostname or ""
         except ValueError:
             return " to an unreadable address"

@@ -98,7 +98,7 @@ def safe_text(value: object, redact: Redact = str, *, limit: int = LIMIT) -> str
         before the cut that could leave a part of one.
     :param limit: longest text returned, in characters.
     """
-    text = redact(_ANSI.sub("", value if isinstance(value, str) else str(value)))
+    text = redact(_ANSI.sub("", value if isinstance(value, str) else str(value)))[: limit + 1]
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     text = _FOLD_MARKER.sub(": :", text)

@@ -251,8 +251,8 @@ class SettingsLoader:
         return parsed(source, extra, partial(parse, text=True), self._redact)
 
     def _read_base_url(self) -> BaseUrl:
-        host: Any = self._connection.host
-        text = (host.strip() if isinstance(host, str) else host) or DEFAULT_BASE_URL
+        host: Any = "" if self._connection.host is None else self._connection.host
+        text = (host.strip() or DEFAULT_BASE_URL) if isinstance(host, str) else host
         legal = "Write a host name or a URL such as 'https://gateway.example/aitronos'."
         if not isinstance(text, str) or not _HOST_CHARACTERS.fullmatch(text):
             raise self._error(

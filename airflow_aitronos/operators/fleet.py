@@ -12,11 +12,13 @@ from airflow_aitronos._compat import AirflowSkipException
 from airflow_aitronos.client.pace import MOST_THREADS, Pace
 from airflow_aitronos.client.validation import (
     IF_NOT_ATTACHED,
+    NOTHING_UPSTREAM,
     check_bool,
     check_choice,
     check_id,
     check_switch,
     is_literal,
+    is_nothing,
     parse_seconds,
     parsed,
     refusal,
@@ -137,12 +139,14 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         from airflow_aitronos.client.fleet import Fleet
 
         with self._try(context, if_not_attached=self.if_not_attached) as (hook, audit):
-            check_rendered(
-                "report_path", self.report_path, self._report_given, context, otherwise="no report"
-            )
+            name, path = "report_path", self.report_path
+            check_rendered(name, path, self._report_given, context, otherwise="no report")
+            if isinstance(path, str) and is_nothing(path):
+                raise refusal(f"report_path is '{path}'.", NOTHING_UPSTREAM)
             wanted = self._wanted()
             report = _Report(self.report_path, self._safe_log)
-            journal = _Journal(context, [str(wanted), str(hook.settings.base_url)], report, self._safe_log)
+            subject = [*sorted(map(str, wanted)), str(hook.settings.base_url)]
+            journal = _Journal(context, subject, report, self._safe_log)
             longest_wait = hook.settings.max_retry_after
             pace = Pace(self.requests_per_minute, self.run_timeout, longest_wait, hook.clock, self._safe_log)
             clients = [hook.new_client(pace) for _ in range(self.concurrency)]
@@ -194,6 +198,8 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
 
     def _push(self, context: Context, result: dict[str, Any]) -> None:
         """Push the result of a task that may fail, for whoever reads it; never fail."""
+        if not self.do_xcom_push:
+            return
         try:
             context["ti"].xcom_push(key=REPORT, value=result)
         except Exception as error:  # noqa: BLE001  # DELETEs were sent: nothing may hide what they did
@@ -327,6 +333,7 @@ class _Journal:
         self._stores: list[Any] = [store for store in stores if store is not None]
         self._log = log
         self._first = 0
+        self._unwritten: dict[int, dict[str, Any]] = {}
         if not self._stores:
             self._log.info(f"There is neither a task state store (Airflow 3.3+) nor a report_path: {_AGAIN}")
 
@@ -335,28 +342,52 @@ class _Journal:
         from airflow_aitronos.client.fleet import FleetRow
 
         rows: dict[str, FleetRow] = {}
-        while (record := self._ask("get", self._key(0))) and record.get("about") == self._about:
+        while record := self._get(self._key(0)):
             rows |= {row["assistant_id"]: FleetRow(**row) for row in record["rows"]}
             self._first += 1
         return rows
 
+    def _get(self, key: str) -> dict[str, Any] | None:
+        """Return a record that counts. A file is there only if the store had failed, and is newer then."""
+        for store in reversed(self._stores.copy()):
+            try:
+                record = store.get(key)
+            except Exception as error:  # noqa: BLE001  # whatever a state backend raises
+                self._stores.remove(store)
+                self._log.warning(f"The task state could not be read ({type(error).__name__}): {_AGAIN}")
+                continue
+            if isinstance(record, dict) and record.get("about") == self._about:
+                return record
+            if record is not None:
+                self._log.info(
+                    f"The record {key} does not count: it is of other ids, options or a cleared run."
+                )
+        return None
+
     def record(self, number: int, rows: Sequence[FleetRow]) -> None:
-        """Keep the rows of one window of this try."""
-        self._ask("set", self._key(number), {"about": self._about, "rows": [vars(row) for row in rows]})
+        """Keep the rows of one window of this try, after those that could not be kept before."""
+        self._unwritten[number] = {"about": self._about, "rows": [vars(row) for row in rows]}
+        for one, record in list(self._unwritten.items()):
+            if not self._set(self._key(one), record):
+                return
+            del self._unwritten[one]
+
+    def _set(self, key: str, record: dict[str, Any]) -> bool:
+        """Return whether a record is kept. A store that fails is left for good if there are files."""
+        for store in self._stores.copy():
+            try:
+                store.set(key, record)
+                return True
+            except Exception as error:  # noqa: BLE001  # whatever a state backend raises
+                problem = type(error).__name__
+            otherwise = "files beside the report replace it."
+            if store is self._stores[-1]:
+                otherwise = f"it is tried again after each window, and without it {_AGAIN}"
+            else:
+                self._stores.remove(store)
+            if len(self._unwritten) == 1:
+                self._log.warning(f"The task state failed ({problem}): {otherwise}")
+        return not self._stores
 
     def _key(self, number: int) -> str:
         return f"aitronos_fleet_{self._first + number}"
-
-    def _ask(self, method: str, *arguments: Any) -> Any:
-        """Return the first answer; go on without a store that gives none."""
-        for store in list(self._stores):
-            try:
-                answer = getattr(store, method)(*arguments)
-            except Exception as error:  # noqa: BLE001  # whatever a state backend raises
-                self._stores.remove(store)
-                otherwise = "files beside the report replace it." if self._stores else _AGAIN
-                self._log.warning(f"The task state failed ({type(error).__name__}): {otherwise}")
-                continue
-            if answer is not None or method == "set":
-                return answer
-        return None

@@ -107,7 +107,8 @@ class DeployWorkflowOperator(AitronosOperator):
             if external_id is not None:
                 result = self._deploy(hook, _definition(self.definition, self.definition_path))
             else:
-                subject = {"name": str(self.name), "api": str(hook.settings.base_url)}
+                # Not the name: a template may render it otherwise in the next try.
+                subject = {"api": str(hook.settings.base_url)}
                 intent, check_first = (
                     f"create workflow {quoted(self.name)}",
                     check_before_creating(quoted(self.name)),

@@ -33,7 +33,8 @@ class AssistantWorkflowSensor(AitronosOperator, BaseSensorOperator):
 
     With ``deferrable`` Airflow's triggerer pokes, and no worker waits. ``poke_interval``, ``timeout`` and
     ``silent_fail`` apply there too, ``exponential_backoff`` does not. If the server asks to wait, the next
-    poke comes after that wait, and no try of the task is used.
+    poke comes after that wait, and no try of the task is used. With ``soft_fail`` Airflow skips a deferred
+    sensor on retryable errors, too.
 
     :param assistant_id: the assistant; a ``str`` once rendered. Templated.
     :param until: what to wait for: "linked" or "unlinked".

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -116,8 +117,8 @@ class AssistantWorkflowTrigger(BaseTrigger):
 
 
 def _event_of(error: AitronosError) -> dict[str, Any]:
-    """Return an error as JSON data."""
-    return {"error": type(error).__name__, "text": str(error), "fields": vars(error)}
+    """Return an error as JSON data, its fields as a text: ``details`` may have keys that Airflow refuses."""
+    return {"error": type(error).__name__, "text": str(error), "fields": json.dumps(vars(error))}
 
 
 def error_of(event: dict[str, Any]) -> AitronosError:
@@ -128,5 +129,5 @@ def error_of(event: dict[str, Any]) -> AitronosError:
     """
     error: AitronosError = getattr(exceptions, event["error"])()
     error.args = (event["text"],)
-    vars(error).update(event["fields"])
+    vars(error).update(json.loads(event["fields"]))
     return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,11 @@ from airflow_aitronos.exceptions import (
 from airflow_aitronos.operators.fleet import DetachAssistantWorkflowsOperator
 from tests.fleet.conftest import NewRun, assistants, rows
 from tests.support.airflow_versions import AirflowTaskTimeout
+from tests.support.fault_server import FaultServer, Reply
+from tests.support.faults import Call, Hang, Reset
+from tests.support.replies import http
 from tests.support.task_state_store import Store
+from tests.wire.runner import connect
 
 LINK = "/v1/assistants/{}/workflow"
 
@@ -116,6 +121,31 @@ def test_a_refused_key_ends_the_run_at_once(
     assert len(run.server.requests) == 300
 
 
+NOT_THE_API = "<p>no such page</p>"
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [http(403, NOT_THE_API)],
+        [http(404, NOT_THE_API)],
+        [Reset(), http(404, NOT_THE_API)],
+        [http(302, headers=[("Location", "/login")])],
+    ],
+    ids=["403", "404", "lost, then 404", "302"],
+)
+def test_a_response_that_is_not_of_the_api_ends_the_run(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, replies: list[Reply]
+) -> None:
+    run = new_run(3)
+    with FaultServer(replies) as server:
+        connect(monkeypatch, server.url, max_attempts=2)
+        with pytest.raises(AitronosError):
+            run.detach(assistants(3), record_workflow=False)
+    assert len(server.requests) == len(replies)
+    assert run.counts["not_tried"] == 2
+
+
 @pytest.mark.parametrize(("good", "rate", "most"), [(0, None, 1), (20, 1200, 24)])
 def test_a_refused_key_ends_all_threads(new_run: NewRun, good: int, rate: Any, most: int) -> None:
     run = new_run(100, clock=time)
@@ -125,6 +155,13 @@ def test_a_refused_key_ends_all_threads(new_run: NewRun, good: int, rate: Any, m
     assert good < len(run.server.requests) <= most
     assert sum(run.counts.values()) == 100
     assert run.counts["refused"] <= most - good
+
+
+def test_nothing_is_pushed_if_the_task_pushes_no_xcom(new_run: NewRun) -> None:
+    run = new_run(1)
+    with pytest.raises(AitronosNotFoundError):
+        run.detach(["asst_unknown"], do_xcom_push=False)
+    assert run.pushed == {}
 
 
 def test_a_report_that_cannot_be_pushed_hides_no_failure(new_run: NewRun) -> None:
@@ -296,6 +333,46 @@ def test_a_timeout_of_the_task_leaves_report_and_state(
     assert len(run.sent("DELETE")) == 50
 
 
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "interrupted"])
+def test_a_request_without_end_does_not_hold_up_the_end_of_the_run(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+) -> None:
+    run = new_run(3)
+    monkeypatch.setattr("airflow_aitronos.client.fleet._GRACE", 0.1)
+
+    def end_the_run() -> None:
+        assert run.operator is not None
+        if is_cancelled:
+            run.operator.on_kill()
+        else:
+            signal.raise_signal(signal.SIGALRM)
+
+    def time_out(*_: Any) -> None:
+        raise AirflowTaskTimeout
+
+    before = signal.signal(signal.SIGALRM, time_out)
+    # The second and third assistant are under way when the run ends; one of them never gets a response.
+    replies: list[Reply] = [http(200, {"workflow_id": "flow_1"}), [Call(end_the_run), Hang()], [Hang()]]
+    try:
+        with FaultServer(replies) as server:
+            connect(monkeypatch, server.url, read_timeout=60)
+            with pytest.raises((AirflowTaskTimeout, AitronosCancelledError)):
+                run.detach(assistants(3), record_workflow=False, concurrency=2, requests_per_minute=None)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert run.counts == {"detached": 1, "unknown": 2}
+
+
+def test_no_wait_between_attempts_outlasts_the_run(new_run: NewRun) -> None:
+    run = new_run(2)
+    started = run.clock.now
+    run.fault(status=500, skip=1, retry_after="50")
+    with pytest.raises(AitronosError):
+        run.detach(assistants(2), record_workflow=False, run_timeout=2, requests_per_minute=None)
+    assert run.counts == {"detached": 1, "unknown": 1}
+    assert run.clock.now - started <= 2
+
+
 def test_a_timeout_after_a_delete_keeps_what_was_detached_from_what_is_linked_since(
     new_run: NewRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,8 +441,12 @@ def test_a_report_path_that_is_no_file_is_refused(new_run: NewRun, tmp_path: Pat
     for path in ("/dev/null", str(tmp_path), str(tmp_path / "fifo")):
         with pytest.raises(AitronosInputError, match="is not a file"):
             run.detach(assistants(1), report_path=path)
-    with pytest.raises(AitronosInputError, match="is no path of an object storage"):
-        run.detach(assistants(1), report_path="nosuch://bucket/report.jsonl")
+    for other, says in {
+        "nosuch://bucket/report.jsonl": "no path of an object storage",
+        "None": "upstream",
+    }.items():
+        with pytest.raises(AitronosInputError, match=says):
+            run.detach(assistants(1), report_path=other)
     assert run.server.requests == []
 
 

@@ -102,6 +102,42 @@ def test_what_was_only_intended_is_reported_as_probable(new_run: NewRun, tmp_pat
     assert "probably" not in linked["message"]
 
 
+def test_the_order_of_the_ids_does_not_matter(new_run: NewRun) -> None:
+    run = new_run(25)
+    result = run.detach(assistants(25))
+    sent = len(run.server.requests)
+    again = run.detach(assistants(25)[::-1])
+    assert (again["counts"], len(run.server.requests)) == (result["counts"], sent)
+
+
+class FailsOnce(Store):
+    """A store whose third write fails."""
+
+    def set(self, key: str, value: Any) -> None:
+        if self.asked.count("set") == 2:
+            self._ask("set")
+            raise OSError("away for a moment")
+        super().set(key, value)
+
+
+@STORES
+def test_a_store_that_fails_once_loses_no_id(new_run: NewRun, tmp_path: Path, has_store: bool) -> None:
+    run = new_run(50, store=FailsOnce())
+    path = None if has_store else str(tmp_path / "report.jsonl")
+    run.fault(status=503, path=".*00045.*", times=9)
+    with pytest.raises(AitronosError):
+        run.detach(assistants(50), max_attempts=1, report_path=path)
+    run.server.faults.clear()
+    result = run.detach(assistants(50), max_attempts=1, report_path=path)
+    assert len({row["workflow_id"] for row in result["detached"]} - {None}) == 50
+
+
+def test_a_record_that_nobody_can_read_is_passed_over(new_run: NewRun) -> None:
+    run = new_run(1, store=Store())
+    run.context["task_state_store"]["aitronos_fleet_0"] = ["?"]
+    assert run.detach(assistants(1))["counts"] == {"detached": 1}
+
+
 @pytest.mark.parametrize("change", ["ids", "option", "clear", "run"])
 @STORES
 def test_what_is_another_run_starts_fresh(

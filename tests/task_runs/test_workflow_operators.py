@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_aitronos.exceptions import AitronosInputError
+from airflow_aitronos.exceptions import AitronosInputError, AitronosUnsafeToRepeatError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.workflows import (
     DeployWorkflowOperator,
@@ -158,6 +158,15 @@ def test_the_workflow_of_an_assistant_is_read_in_short(aitronos_sandbox: Any) ->
     aitronos_sandbox.unlink("asst_support01")
     unlinked = airflow_runs.run(workflow_dags.read_link)["read_link"].xcoms["return_value"]
     assert unlinked == {"assistant_id": "asst_support01", "workflow_id": None, "workflow": None}
+
+
+def test_a_name_that_renders_anew_in_a_later_try_is_no_reason_to_deploy_again(aitronos_sandbox: Any) -> None:
+    aitronos_sandbox.reset_connection(method="POST")
+    context: Any = {"task_state_store": Store()}
+    for name in ("Answers at 10:00", "Answers at 10:05"):
+        with pytest.raises(AitronosUnsafeToRepeatError):
+            DeployWorkflowOperator(task_id="deploy", name=name, definition=DEFINITION).execute(context)
+    assert posts(aitronos_sandbox) == 1
 
 
 # What is not sent

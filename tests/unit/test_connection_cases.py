@@ -180,6 +180,7 @@ def test_a_key_with_space_around_it(connect: Connect, form: str, before: str, af
         ),
         *rows(C12, "Port is not", {"port": True}),
         *rows(C17, "Schema is neither", {"schema": 5}),
+        *rows(case("C9"), "Host holds", *each("host", (False, 0, []))),
     ],
 )
 def test_a_field_of_another_type(monkeypatch: pytest.MonkeyPatch, fields: Any, says: str) -> None:

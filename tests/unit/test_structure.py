@@ -48,7 +48,7 @@ ARROWS = {
     "workflows": {"api_call", "responses", "validation", "sanitize"},
     "detach": {"workflows", "api_call", "validation", "sanitize"},
     "pace": {"deadline", "sanitize"},
-    "fleet": {"detach", "workflows", "api_call", "pace", "sanitize"},
+    "fleet": {"detach", "workflows", "api_call", "pace", "deadline", "sanitize"},
 }
 
 LOADED = """

@@ -165,7 +165,7 @@ RECORDED_FAULTS = [
             "of the link": [NO_WORKFLOW],
             "503, then of a framework": [UNAVAILABLE, OF_A_FRAMEWORK],
             "lost, then no code": [LOST, http(404, {"error": {"message": "?"}}), http(404, {"error": {}})],
-            # Its body tells what it means, so a part of it is no response, and leaves the outcome open.
+            # Its body tells what it means, so a part of it is no response; but a 404 has done nothing.
             "cut": [Close(NO_WORKFLOW[:-9]), NO_WORKFLOW],
         },
     ),
@@ -184,6 +184,12 @@ RECORDED_FAULTS = [
             "503 for ever": in_a_200(503, 4),
             "documented fields, too": [http(200, detached(success=False))],
             **{f"status {status!r}": in_a_200(status) for status in (401, 422, None, "401", True, 200)},
+            **{
+                f"success {success!r}": [
+                    http(200, {"success": success, "error": {"status": 401}, "message": ""})
+                ]
+                for success in (None, "false", 0)
+            },
         },
     ),
     RecordedFault("H33", "200 with a page", bodies(html=HTML)),
@@ -196,7 +202,12 @@ RECORDED_FAULTS = [
     RecordedFault(
         "H38",
         "200 without the assistant's id",
-        bodies(missing={"workflow_id": WORKFLOW, "message": MESSAGE}, empty={}, text={"error": "broken"}),
+        bodies(
+            missing={"workflow_id": WORKFLOW, "message": MESSAGE},
+            only_message={"message": MESSAGE},
+            empty={},
+            text={"error": "broken"},
+        ),
     ),
     RecordedFault(
         "H39",

@@ -42,10 +42,12 @@ from tests.wire.wire_case import (
     WireCase,
     detach,
     detached,
+    done,
     envelope,
     facts,
     parameters,
     permanent,
+    retryable,
     vary,
 )
 
@@ -70,6 +72,31 @@ def detach_with_the_hook() -> Any:
 
 
 RULES = [
+    rule(
+        "costly",
+        "a body below the limit takes little memory to judge and to show",
+        memory=True,
+        call=detach,
+        sent=[DETACH],
+        variants={
+            name: vary(
+                replies=[http(500, body)],
+                end=retryable(AitronosServerError, "HTTP 500", maybe_done=True, status_code=500),
+            )
+            for name, body in {
+                "escapes": b"\x01" * (MANY - 100),
+                "words": b"a " * (MANY // 2 - 100),
+                "lists": b"[[]" + b",[]" * (MANY // 3 - 100) + b"]",
+            }.items()
+        }
+        | {
+            "message": vary(
+                replies=[http(200, detached(message="\x01" * 1_300_000))],
+                end=done(WORKFLOW, message="\\x01" * 124 + "\\x0…"),
+            )
+        },
+        extra={"max_attempts": 1},
+    ),
     rule(
         "proxy",
         "what a proxy took may have been delivered, and is not sent again if it is a POST",
