@@ -32,7 +32,7 @@ from tests.unit.tools import ASSISTANT, BODY, CONN_ID, KEY, OPTIONS, RESULT, Con
 unverified = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 both_forms = pytest.mark.parametrize("form", ["json", "uri"])
 SECONDS = ["connect_timeout", "read_timeout", "total_timeout", "max_backoff", "max_retry_after"]
-C12, C13, C17 = case("C12"), case("C13"), case("C17")
+C9, C12, C13, C17 = case("C9"), case("C12"), case("C13"), case("C17")
 C20, C21, C23 = case("C20"), case("C21"), case("C23")
 UNCHECKED = airflow_versions.needs_unchecked_extra
 
@@ -180,7 +180,7 @@ def test_a_key_with_space_around_it(connect: Connect, form: str, before: str, af
         ),
         *rows(C12, "Port is not", {"port": True}),
         *rows(C17, "Schema is neither", {"schema": 5}),
-        *rows(case("C9"), "Host holds", *each("host", (False, 0, []))),
+        *rows(C9, "Host holds", *each("host", (False, 0, []))),
     ],
 )
 def test_a_field_of_another_type(monkeypatch: pytest.MonkeyPatch, fields: Any, says: str) -> None:
@@ -202,7 +202,7 @@ def test_a_short_key_works_and_is_not_redacted(connect: Connect, key: str) -> No
 @pytest.mark.parametrize(
     ("fields", "target"),
     [
-        *rows(case("C9"), "api.aitronos.com:443", {"host": None}, {"host": "  "}, {"form": "uri"}),
+        *rows(C9, "api.aitronos.com:443", {"host": None}, {"host": "  "}, {"form": "uri"}),
         *rows(case("C10"), "gw.example:443", *each("host", ("gw.example", "HTTPS://GW.EXAMPLE", " gw.example// ", "gw.example:443"))),
         *rows(C12, "gw.example:443", {**GW, "port": 0}, {**GW, "port": 443}),
         *rows(C12, "gw.example:8443", *({**one, "port": 8443} for one in (*each("host", GW_8443), {"form": "uri", **GW}))),
