@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from itertools import count
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_aitronos._compat import AirflowSkipException
@@ -141,8 +143,8 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         with self._try(context, if_not_attached=self.if_not_attached) as (hook, audit):
             name, path = "report_path", self.report_path
             check_rendered(name, path, self._report_given, context, otherwise="no report")
-            if isinstance(path, str) and is_nothing(path):
-                raise refusal(f"report_path is '{path}'.", NOTHING_UPSTREAM)
+            if path is not None and (not isinstance(path, str | PathLike) or is_nothing(str(path))):
+                raise refusal(f"report_path is {path!r:.60}.", f"It has to be a path. {NOTHING_UPSTREAM}")
             wanted = self._wanted()
             report = _Report(self.report_path, self._safe_log)
             subject = [*sorted(map(str, wanted)), str(hook.settings.base_url)]
@@ -251,25 +253,23 @@ class _Report:
         self.path, self._shown = None, safe_text(path, limit=200)
         self._log = log
         self._written: bytes | None = None
-        problem = ""
-        try:
+        with self._before_any_request():
             self.path = None if path is None else ObjectStoragePath(path)
-        except Exception as error:  # noqa: BLE001  # whatever a storage raises
-            problem = type(error).__name__
-        if problem:
-            cause = f"report_path '{self._shown}' is no path of an object storage ({problem})."
-            raise refusal(
-                cause, "Write it like 'file:///folder/name.jsonl' or 's3://conn_id@bucket/name.jsonl'."
-            )
 
     def start(self, rows: Iterable[FleetRow]) -> None:
         """Write the report before anything is sent: a path that is wrong shows early."""
-        try:
+        with self._before_any_request():
             if self.path is not None and self.path.exists() and not self.path.is_file():
                 raise refusal(f"report_path '{self._shown}' is not a file.", "Name a file in a folder.")
             if self.path is not None and self.path.protocol in ("", "file"):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._write(rows)
+
+    @contextmanager
+    def _before_any_request(self) -> Iterator[None]:
+        """Turn what a storage raises into an error of ours; Airflow 3.1 finds a wrong path late."""
+        try:
+            yield
             return
         except AitronosError:
             raise
