@@ -84,8 +84,7 @@ class Call:
         self._status: int | None = None
         self._repeatable = repeatable
         self._check_first = check_first
-        left = client.pace.remaining() if client.pace else self.settings.total_timeout
-        self._deadline = Deadline(min(self.settings.total_timeout, left), client.clock)
+        self._deadline = Deadline(self.settings.total_timeout, client.clock)
         self._backoff = Backoff(self.settings, self._deadline)
         self._attempt = 0
         self.attempts_sent = 0
@@ -101,10 +100,7 @@ class Call:
         attempts = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, AitronosError) and error.may_pass_now),
             wait=lambda state: 0.0 if self._is_paced(state) else self._backoff.wait(state),
-            stop=lambda state: (
-                self.client.is_cancelled()
-                or (not self._is_paced(state) and (self._has_ended() or self._backoff.stop(state)))
-            ),
+            stop=self._is_last,
             sleep=lambda seconds: self._deadline.sleep(seconds, self._has_ended),
             before_sleep=self._log_retry,
             reraise=True,
@@ -207,11 +203,20 @@ class Call:
                 f"The task was cancelled, but the response still came: {summary}.", maybe_done=self._changes
             )
 
+    def _is_last(self, state: RetryCallState) -> bool:
+        """Return whether there is no further attempt."""
+        pace = self.client.pace
+        if self.client.is_cancelled() or self._is_paced(state):
+            return self.client.is_cancelled()
+        if pace is not None and (pace.end is not None or pace.remaining() <= state.upcoming_sleep):
+            self._backoff.reason = "the run has no time for another attempt"
+            return True
+        return self._backoff.stop(state)
+
     def _has_ended(self) -> bool:
         """Return whether nothing may be sent any more: the task was cancelled, or its run is over."""
-        return self.client.is_cancelled() or (
-            self.client.pace is not None and self.client.pace.end is not None
-        )
+        pace = self.client.pace
+        return self.client.is_cancelled() or (pace is not None and pace.end is not None)
 
     def _is_paced(self, state: RetryCallState) -> bool:
         """Return whether the pace makes the next request wait, so that this one was no attempt."""

@@ -115,6 +115,8 @@ class Detach:
         self.linked = state.workflow
         self.may_be_detached = state.maybe_done
         """Whether a DELETE before the current one may have been carried out."""
+        self.is_probable = False
+        """Whether only that one can have detached it."""
         self.call = Call(
             client,
             f"{does} {self.assistant}",
@@ -204,6 +206,7 @@ class Detach:
         message = optional_text(body.get("message"), self.call.redact)
         if body and workflow_id is None and self.linked is None and not self.may_be_detached:
             return self.not_attached(message, self.warnings(body, named))
+        self.is_probable = bool(body) and named is None and self.may_be_detached
         detached = named or (self.linked and self.linked["id"])
         summary = (
             f"Detached workflow '{detached}'" if detached else "Detached a workflow that no response named"
@@ -228,7 +231,7 @@ class Detach:
         if body and body.get("assistant_id") is None:
             warnings.append("the response names no assistant")
         if body and "workflow_id" not in body:
-            warnings.append("the response does not say which workflow was linked")
+            warnings.append("the response has no workflow_id")
         if named is None and self.may_be_detached:
             warnings.append("an earlier attempt, whose response was lost, probably detached it")
         elif named is None and known is not None:
@@ -264,7 +267,7 @@ class Detach:
 
     def detached_before(self, more: str = "") -> DetachResult:
         """Return the success of a DELETE whose response was lost: its workflow is not linked any more."""
-        known = self.linked and self.linked["id"]
+        self.is_probable, known = True, self.linked and self.linked["id"]
         which = f"workflow '{known}'" if known else "a workflow"
         self.call.succeed(
             f"An earlier attempt, whose response was lost, probably detached {which} from {self.assistant}"

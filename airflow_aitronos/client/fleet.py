@@ -149,24 +149,33 @@ class Fleet:
     def run(self) -> None:
         """Do what earlier tries have not done. Rows and journal are right whatever ends the run."""
         executor = ThreadPoolExecutor(self._threads) if self._threads > 1 else _SameThread()
-        grace: float | None = _GRACE
         try:
             for number, start in enumerate(range(0, len(self.todo), WINDOW)):
                 self._run_window(executor, number, self.todo[start : start + WINDOW])
             while self._pending and not self._has_ended():
                 self._collect()
-            grace = _GRACE if self._is_cancelled() else None
+            if self.end is not None:
+                self._pace.close(self.end)
+            while self._pending and not self._is_cancelled():
+                self._collect()
+            self._has_ended()
         finally:
             self._pace.close(self.end or AitronosCancelledError("The run was interrupted."))
-            wait(self._pending, grace)
-            while any(future.done() for future in self._pending):
-                self._collect()
-            executor.shutdown(wait=False)
-            for row in list(self.rows.values()):
-                if row.outcome == "not_tried" and self.end is not None:
-                    self.rows[row.assistant_id] = replace(row, message=self.end.cause)
-            for number in list(self._windows):
-                self._finish(number)
+            try:
+                wait(self._pending, _GRACE)
+            finally:  # execution_timeout may come here, too
+                self._close(executor)
+
+    def _close(self, executor: Executor) -> None:
+        """Keep what is done; requests that are still under way have an unknown outcome."""
+        while any(future.done() for future in self._pending):
+            self._collect()
+        executor.shutdown(wait=False)
+        for row in list(self.rows.values()):
+            if row.outcome == "not_tried" and self.end is not None:
+                self.rows[row.assistant_id] = replace(row, message=self.end.cause)
+        for number in list(self._windows):
+            self._finish(number)
 
     def _run_window(self, executor: Executor, number: int, window: Sequence[Wanted]) -> None:
         """Hand out the assistants of a window; its last ones may be under way when the next one begins."""
@@ -199,8 +208,7 @@ class Fleet:
         try:
             result = detach.run()
             outcome, workflow_id, message = str(result["outcome"]), result["workflow_id"], result["message"]
-            if outcome == "detached" and detach.may_be_detached:
-                message = message or _PROBABLY
+            message = _PROBABLY if detach.is_probable else message
             facts = {"trace_id": client.last_request_id, "attempts": detach.call.attempts_sent}
         except AitronosError as raised:
             error, outcome, message = raised, _outcome(raised, one, detach.call), str(raised)

@@ -150,11 +150,11 @@ class Http:
             response.raw.decode_content = True
             # To the end, or a chunked response costs the connection. Positionally, for vcrpy.
             while chunk := response.raw.read1(_READ_SIZE):
+                if body and deadline.remaining() <= 0:
+                    raise requests.exceptions.ReadTimeout("total_timeout")
                 body += chunk
                 if len(body) > BODY_LIMIT:
                     return Response(status, response.headers, b"", is_too_large=True)
-                if deadline.remaining() <= 0:
-                    raise requests.exceptions.ReadTimeout("total_timeout")
         except NO_RESPONSE:
             # A success and a 404 need their body to be understood; any other status decides alone.
             if status < 300 or status == 404:

@@ -121,7 +121,7 @@ class Pace:
         :param error: a 429, or a 503 that says how long to wait.
         """
         with self._lock:
-            now, asked = self.elapsed(), error.retry_after or None
+            now, asked = self.elapsed(), error.retry_after
             if now < self._opens_at:  # another request that was under way, too
                 self._opens_at = max(self._opens_at, now + (asked or 0.0))
                 return

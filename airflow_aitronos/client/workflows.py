@@ -166,14 +166,14 @@ def create_workflow(client: Client, fields: Mapping[str, Any]) -> Workflow:
     for name in ("name", "definition"):
         if name not in body:
             raise refusal(f"{name} of the workflow is missing.", "Pass it.")
-    which, external_id = quoted(body["name"]), body.get("external_id")
-    shown = which if external_id is None else f"{which} (external_id {quoted(external_id)})"
+    which, external_id = _quoted(body["name"]), body.get("external_id")
+    shown = which if external_id is None else f"{which} (external_id {_quoted(external_id)})"
     call = Call(
         client,
         f"create or update workflow {shown}",
         # The API finds a workflow by its external_id. Without one, two requests create two workflows.
         repeatable=external_id is not None,
-        check_first=check_before_creating(which),
+        check_first=f"Check whether list_workflows() shows the name {which}: then it was created.",
     )
     read = partial(_workflow, asked=None, redact=call.redact)
     return _send(call, "POST", "/v1/workflows", read, json=body, accepted=CREATED)
@@ -221,17 +221,12 @@ def promote_workflow(client: Client, workflow_id: object, fields: Mapping[str, A
     return _send(call, "POST", path, read, json=_checked(fields), accepted=CREATED)
 
 
-def check_before_creating(which: str) -> str:
-    """Return what to check before a workflow is created once more."""
-    return f"Check whether list_workflows() shows the name {which}: then it was created."
-
-
 def check_before_promoting(workflow_id: str) -> str:
     """Return what to check before a workflow is promoted once more."""
     return f"Check whether workflow '{workflow_id}' has a new assistant_id: then it was promoted."
 
 
-def quoted(name: object) -> str:
+def _quoted(name: object) -> str:
     """Return a name in quotes, as safe text."""
     return f"'{safe_text(name, limit=100)}'"
 
@@ -455,7 +450,7 @@ def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
             )
         # An empty description removes the text; nothing else may be empty.
         if isinstance(value, str) and is_nothing(value) and (name != "description" or value.strip()):
-            raise refusal(f"{name} is {quoted(value)}.", NOTHING_UPSTREAM)
+            raise refusal(f"{name} is {_quoted(value)}.", NOTHING_UPSTREAM)
     if "definition" in given:
         given["definition"] = json_ready("definition", given["definition"])
     return given

@@ -41,6 +41,9 @@ REPORT = "report"
 
 _ID, _EXPECTED = "assistant_id", "expected_workflow_id"
 _AGAIN = "a later try will start from the top, and find what was detached before as not attached."
+_FROM_THE_TOP = "this try starts from the top, and finds what was detached before as not attached."
+_MOST_FAILURES = 3
+"""Writes in a row that a store may fail: each may take a minute."""
 
 
 class DetachAssistantWorkflowsOperator(AitronosOperator):
@@ -72,7 +75,7 @@ class DetachAssistantWorkflowsOperator(AitronosOperator):
         warning, once all were tried.
     :param report_path: any path of Airflow's object storage: one line of JSON for each assistant. An existing
         file is kept beside it under a number. Templated.
-    :param run_timeout: seconds for one try of the task; None for no limit but ``execution_timeout``.
+    :param run_timeout: seconds after which a try sends no further request; None for no limit.
     :param aitronos_conn_id: id of the Airflow connection. Templated.
     :param max_attempts: maximum attempts for one assistant, not counting 429s; None for the connection's.
     :param total_timeout: seconds for one assistant, without waits for its turn; None for the connection's.
@@ -275,7 +278,7 @@ class _Report:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a storage raises
             problem = type(error).__name__
-        cause = f"The report cannot be written to report_path '{self._shown}' ({problem})."
+        cause = f"The report cannot be read or written at report_path '{self._shown}' ({problem})."
         raise AitronosError(cause, fix="Check the path and its connection.", about="no request was sent")
 
     def write(self, rows: Iterable[FleetRow]) -> str | None:
@@ -303,7 +306,8 @@ class _Report:
 
     def get(self, key: str) -> Any:
         path = self._part(key)
-        return json.loads(path.read_text()) if path.exists() else None
+        with self._before_any_request():
+            return json.loads(path.read_text()) if path.exists() else None
 
     def set(self, key: str, value: Any) -> None:
         # A process that is killed leaves a whole record, the old one or the new one.
@@ -334,6 +338,7 @@ class _Journal:
         self._log = log
         self._first = 0
         self._unwritten: dict[int, dict[str, Any]] = {}
+        self._failures = 0
         if not self._stores:
             self._log.info(f"There is neither a task state store (Airflow 3.3+) nor a report_path: {_AGAIN}")
 
@@ -348,45 +353,48 @@ class _Journal:
         return rows
 
     def _get(self, key: str) -> dict[str, Any] | None:
-        """Return a record that counts. A file is there only if the store had failed, and is newer then."""
-        for store in reversed(self._stores.copy()):
+        """Return the newest record of a window: a file is there only if the store had failed."""
+        records = []
+        for store in self._stores.copy():
             try:
-                record = store.get(key)
+                records.append(store.get(key))
+            except AitronosError:  # the report cannot be read
+                raise
             except Exception as error:  # noqa: BLE001  # whatever a state backend raises
                 self._stores.remove(store)
-                self._log.warning(f"The task state could not be read ({type(error).__name__}): {_AGAIN}")
-                continue
-            if isinstance(record, dict) and record.get("about") == self._about:
-                return record
-            if record is not None:
-                self._log.info(
-                    f"The record {key} does not count: it is of other ids, options or a cleared run."
-                )
-        return None
+                otherwise = "only files beside the report count." if self._stores else _FROM_THE_TOP
+                self._log.warning(f"The task state cannot be read ({type(error).__name__}): {otherwise}")
+        found = [record for record in records if isinstance(record, dict)]
+        counting = [record for record in found if record.get("about") == self._about]
+        if found and not counting and not self._first:
+            self._log.info(
+                "The records of an earlier try do not count: other ids or options, or a cleared run."
+            )
+        return counting[-1] if counting else None
 
     def record(self, number: int, rows: Sequence[FleetRow]) -> None:
         """Keep the rows of one window of this try, after those that could not be kept before."""
         self._unwritten[number] = {"about": self._about, "rows": [vars(row) for row in rows]}
-        for one, record in list(self._unwritten.items()):
-            if not self._set(self._key(one), record):
+        for one, unwritten in list(self._unwritten.items()):
+            if not self._set(self._key(one), unwritten):
                 return
             del self._unwritten[one]
 
     def _set(self, key: str, record: dict[str, Any]) -> bool:
-        """Return whether a record is kept. A store that fails is left for good if there are files."""
+        """Return whether nothing is left to do for a record. Files replace a store that fails."""
         for store in self._stores.copy():
             try:
                 store.set(key, record)
+                self._failures = 0
                 return True
             except Exception as error:  # noqa: BLE001  # whatever a state backend raises
                 problem = type(error).__name__
-            otherwise = "files beside the report replace it."
-            if store is self._stores[-1]:
-                otherwise = f"it is tried again after each window, and without it {_AGAIN}"
-            else:
+            self._failures += 1
+            otherwise = "it is tried again with the next window."
+            if store is not self._stores[-1] or self._failures == _MOST_FAILURES:
                 self._stores.remove(store)
-            if len(self._unwritten) == 1:
-                self._log.warning(f"The task state failed ({problem}): {otherwise}")
+                otherwise = "files beside the report replace it." if self._stores else _AGAIN
+            self._log.warning(f"The task state failed ({problem}): {otherwise}")
         return not self._stores
 
     def _key(self, number: int) -> str:

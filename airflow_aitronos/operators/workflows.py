@@ -97,7 +97,6 @@ class DeployWorkflowOperator(AitronosOperator):
             by an earlier one, and there is no ``external_id``.
         :raises AitronosError: one of its subclasses for every other outcome but success.
         """
-        from airflow_aitronos.client.workflows import check_before_creating, quoted
         from airflow_aitronos.operators.try_state import sent_once
 
         external_id = self.external_id
@@ -109,12 +108,9 @@ class DeployWorkflowOperator(AitronosOperator):
             else:
                 # Not the name: a template may render it otherwise in the next try.
                 subject = {"api": str(hook.settings.base_url)}
-                intent, check_first = (
-                    f"create workflow {quoted(self.name)}",
-                    check_before_creating(quoted(self.name)),
-                )
+                check_first = "Check whether list_workflows() shows the name in it: then it was created."
                 with sent_once(
-                    context, self._safe_log, subject, intent=intent, check_first=check_first
+                    context, self._safe_log, subject, intent="create a workflow", check_first=check_first
                 ) as state:
                     if state.result is None:
                         definition = _definition(self.definition, self.definition_path)  # may take long

@@ -333,34 +333,69 @@ def test_a_timeout_of_the_task_leaves_report_and_state(
     assert len(run.sent("DELETE")) == 50
 
 
-@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "interrupted"])
+@pytest.mark.parametrize("end", ["cancelled", "interrupted", "cancelled after a 401"])
 def test_a_request_without_end_does_not_hold_up_the_end_of_the_run(
-    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     run = new_run(3)
     monkeypatch.setattr("airflow_aitronos.client.fleet._GRACE", 0.1)
 
-    def end_the_run() -> None:
+    def end_the_run(*_: Any) -> None:
         assert run.operator is not None
-        if is_cancelled:
-            run.operator.on_kill()
-        else:
+        if end == "interrupted":
             signal.raise_signal(signal.SIGALRM)
+        else:
+            run.operator.on_kill()
+
+    def end_the_run_if_refused(event: str, *args: Any) -> None:
+        if "refused" in event % args:
+            end_the_run()
 
     def time_out(*_: Any) -> None:
         raise AirflowTaskTimeout
 
-    before = signal.signal(signal.SIGALRM, time_out)
     # The second and third assistant are under way when the run ends.
-    replies: list[Reply] = [http(200, {"workflow_id": "flow_1"}), [Hang()], [Call(end_the_run), Hang()]]
+    last: Reply = [Call(end_the_run), Hang()]
+    if end == "cancelled after a 401":
+        last = http(401)
+        monkeypatch.setattr(run.log, "warning", end_the_run_if_refused)
+    before, started = signal.signal(signal.SIGALRM, time_out), time.monotonic()
     try:
-        with FaultServer(replies) as server:
+        with FaultServer([http(200, {"workflow_id": "flow_1"}), Hang(), last]) as server:
             connect(monkeypatch, server.url, read_timeout=60)
-            with pytest.raises((AirflowTaskTimeout, AitronosCancelledError)):
+            with pytest.raises((AirflowTaskTimeout, AitronosCancelledError, AitronosAuthenticationError)):
                 run.detach(assistants(3), record_workflow=False, concurrency=2, requests_per_minute=None)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert run.counts == {"detached": 1, "unknown": 2}
+    assert time.monotonic() - started < 30
+    others = {"unknown": 1, "refused": 1} if last == http(401) else {"unknown": 2}
+    assert run.counts == {"detached": 1, **others}
+    (record,) = run.context["task_state_store"].values()
+    assert [row["workflow_id"] for row in record["rows"]] == ["flow_1", None, None]
+
+
+def test_a_request_that_is_under_way_outlasts_run_timeout(new_run: NewRun) -> None:
+    run = new_run(3, clock=time)
+    run.fault("delay", delay=0.6, times=3)
+    with pytest.raises(AitronosError, match="run_timeout of 1 s"):
+        run.detach(assistants(3), record_workflow=False, run_timeout=1, requests_per_minute=None)
+    assert run.counts == {"detached": 2, "not_tried": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_probable"),
+    [({"workflow_id": None, "message": "Done"}, True), ({"workflow_id": "flow_1"}, False)],
+    ids=["nothing linked", "names the workflow"],
+)
+def test_a_detach_that_is_only_probable_says_so(
+    new_run: NewRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Any, is_probable: bool
+) -> None:
+    run, report = new_run(1), tmp_path / "report.jsonl"
+    with FaultServer([Reset(), http(200, answer)]) as server:
+        connect(monkeypatch, server.url, max_backoff=0)
+        run.detach(assistants(1), record_workflow=False, report_path=str(report))
+    (row,) = rows(report)
+    assert (row["outcome"], "probably" in (row["message"] or "")) == ("detached", is_probable)
 
 
 def test_no_wait_between_attempts_outlasts_the_run(new_run: NewRun) -> None:
@@ -451,7 +486,7 @@ def test_a_report_that_cannot_be_written_prevents_the_first_request(new_run: New
     run = new_run(2)
     (tmp_path / "file").write_text("")
     for path in (str(tmp_path / "file" / "report.jsonl"), "nosuch://bucket/report.jsonl"):
-        with pytest.raises(AitronosError, match="cannot be written to report_path") as raised:
+        with pytest.raises(AitronosError, match="cannot be read or written at report_path") as raised:
             run.detach(assistants(2), report_path=path)
         assert raised.value.outcome == "retryable"
     assert not run.server.requests

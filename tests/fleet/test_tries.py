@@ -132,6 +132,16 @@ def test_a_store_that_fails_once_loses_no_id(new_run: NewRun, tmp_path: Path, ha
     assert len({row["workflow_id"] for row in result["detached"]} - {None}) == 50
 
 
+def test_a_record_beside_the_report_that_cannot_be_read_prevents_the_first_request(
+    new_run: NewRun, tmp_path: Path
+) -> None:
+    run = new_run(1)
+    (tmp_path / "report.jsonl.aitronos_fleet_0").write_text("{")
+    with pytest.raises(AitronosError, match="cannot be read") as raised:
+        run.detach(assistants(1), report_path=str(tmp_path / "report.jsonl"))
+    assert (raised.value.outcome, run.server.requests) == ("retryable", [])
+
+
 def test_a_record_that_nobody_can_read_is_passed_over(new_run: NewRun) -> None:
     run = new_run(1, store=Store())
     run.context["task_state_store"]["aitronos_fleet_0"] = ["?"]
@@ -165,7 +175,7 @@ def test_what_is_another_run_starts_fresh(
 def test_a_store_that_is_down_stops_nothing(new_run: NewRun, broken: str) -> None:
     run = new_run(25, store=Store(broken))
     assert run.detach(assistants(25))["counts"] == {"detached": 25}
-    assert sum("a later try will start from the top" in line for line in run.log.lines) == 1
+    assert sum("from the top" in line for line in run.log.lines) == 1
     assert run.detach(assistants(25))["counts"] == {"not_attached": 25}
 
 
