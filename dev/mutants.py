@@ -133,12 +133,12 @@ def _() -> None:
     patched("client.retry", "asked_wait", lambda _: always(None))
 
 
-@breaks("a 501 is not retried", f"{CASES} -k H20")
+@breaks("a 501 is not retried", f"{OUTCOMES} -k H20")
 def _() -> None:
     patched("client.responses", "RETRIED_STATUSES", lambda original: original | {501, 505})
 
 
-@breaks("a lost response leaves the outcome unknown", f"{CASES} -k N5", STATE)
+@breaks("a lost response leaves the outcome unknown", f"{OUTCOMES} -k N5", STATE)
 def _() -> None:
     package("client.api_call").Call.maybe_done = property(always(False), always(None))
 
@@ -148,7 +148,7 @@ def _() -> None:
     package("client.api_call").Call.maybe_done = property(always(True), always(None))
 
 
-@breaks("a request that may have arrived counts as such", NETWORK, f"{CASES} -k N5")
+@breaks("a request that may have arrived counts as such", NETWORK, f"{OUTCOMES} -k N5")
 def _() -> None:
     def never_arrived(original: Any) -> Any:
         def judge(*args: Any, **how: Any) -> Any:
@@ -207,17 +207,17 @@ def _() -> None:
     package("hooks.aitronos").mask_secret = always(None)
 
 
-@breaks("the key is redacted", SANITIZE, f"{CASES} -k H48")
+@breaks("the key is redacted", SANITIZE, f"{OUTCOMES} -k H48")
 def _() -> None:
     package("client.sanitize").Redactor.__call__ = lambda *args: args[1]
 
 
-@breaks("text from outside is one printable line", SANITIZE, f"{CASES} -k H48")
+@breaks("text from outside is one printable line", SANITIZE, f"{OUTCOMES} -k H48")
 def _() -> None:
     patched("client.sanitize", "safe_text", lambda _: lambda value, redact=str, **_how: redact(str(value)))
 
 
-@breaks("XCom gets no NUL and no NaN", SANITIZE, f"{CASES} -k H44")
+@breaks("XCom gets no NUL and no NaN", SANITIZE, f"{OUTCOMES} -k H44")
 def _() -> None:
     patched("client.sanitize", "json_safe", lambda _: lambda *args, **_how: args[0])
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
+from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import Reply
 from tests.support.faults import Close, Reset
 from tests.support.replies import BROKEN_GZIP, CHUNKED, GZIP, chunked, http
@@ -59,8 +61,18 @@ def in_a_200(status: Any, times: int = 1) -> list[Reply]:
     return [http(200, {"success": False, "error": error})] * times
 
 
+def redirect(location: str, status: int = 302) -> list[Reply]:
+    return [http(status, HTML, [("Location", location)])]
+
+
+def unexpected(**error: Any) -> list[Reply]:
+    return [http(422, {"success": False, "error": error})]
+
+
 INVALID_KEY = envelope(401, "INVALID_API_KEY")
 
+IN_AN_HOUR = formatdate(FakeClock().time() + 3600, usegmt=True)
+ESCAPED_KEY = KEY.replace("-", "\\u002D")
 LOST = Reset()
 A_CHUNK = http(200, chunked([b"{"], b""), [CHUNKED])
 NO_MESSAGE = {"assistant_id": ASSISTANT, "workflow_id": WORKFLOW}
@@ -68,6 +80,11 @@ NO_ASSISTANT = envelope(404, "ASSISTANT_NOT_FOUND")
 OF_A_FRAMEWORK = http(404, {"detail": "Not Found"})
 
 RECORDED_FAULTS = [
+    RecordedFault(
+        "N5",
+        "reset after the request, then nothing is linked any more",
+        {"at once": [LOST, NOTHING_LINKED], "the id still comes": [LOST, GOOD]},
+    ),
     RecordedFault(
         "N6",
         "reset, then a 404 that does not name the assistant",
@@ -81,6 +98,12 @@ RECORDED_FAULTS = [
         },
     ),
     RecordedFault("N7", "reset, then no such assistant", only(LOST, NO_ASSISTANT)),
+    RecordedFault(
+        "N8",
+        "close without a response",
+        # Nothing is missing after the 204 but the connection.
+        {"for ever": [Close()] * 4, "after a whole 204": [Close(http(204, None))]},
+    ),
     RecordedFault(
         "N13",
         "body shorter than Content-Length",
@@ -113,6 +136,21 @@ RECORDED_FAULTS = [
         },
     ),
     RecordedFault(
+        "N20",
+        "garbage where the status line belongs",
+        {
+            name: [Close(garbage)] * 4
+            for name, garbage in {
+                "HTTP/0.9": b"hello, I am an old server\n",
+                "status 1000": http(1000, detached()),
+                "escape codes": b"\x1b[31m::group::hidden\r\n\r\n",
+                "key": f"NOPE {KEY}\r\n\r\n".encode(),
+                # The words with which the library reports a proxy's 407; no proxy is involved here.
+                "looks like a proxy": b"Tunnel connection failed: 407 Proxy Authentication\r\n\r\n",
+            }.items()
+        },
+    ),
+    RecordedFault(
         "N22",
         "conflicting Content-Length",
         only(Close(http(200, "{}", [("Content-Length", "5"), ("Content-Length", "6")]))),
@@ -122,14 +160,43 @@ RECORDED_FAULTS = [
         "an interim status that the library takes for the last",
         {str(status): [http(status, None) * 3 + GOOD] for status in (101, 103)},
     ),
+    RecordedFault(
+        "H7",
+        "429 with more than max_retry_after",
+        {
+            name: [envelope(429, "RATE_LIMIT_EXCEEDED", [("Retry-After", value)])]
+            for name, value in {"hour": "3600", "date": IN_AN_HOUR}.items()
+        },
+    ),
+    RecordedFault("H9", "429 for ever", only(*[envelope(429, "RATE_LIMIT_EXCEEDED")] * 4)),
     RecordedFault("H13", "408", {"none linked": [http(408), NOTHING_LINKED], "for ever": [http(408)] * 4}),
     # "Too Early" refuses to process: nothing was done.
     RecordedFault("H14", "425", only(http(425), NOTHING_LINKED)),
     RecordedFault("H15", "500", only(*[envelope(500, "INTERNAL", [("x-request-id", "rq-1")])] * 4)),
+    RecordedFault(
+        "H16",
+        "502 with a page of a load balancer",
+        {
+            "short": [http(502, HTML)] * 4,
+            "escape codes": [http(502, f"<h1>\x1b[31mred\x1b[0m</h1>\n::endgroup::\x00{KEY}")] * 4,
+        },
+    ),
     RecordedFault("H17", "503 with an empty body", only(http(503), GOOD)),
     RecordedFault("H18", "504, then none is linked", only(http(504), NOTHING_LINKED)),
     RecordedFault("H19", "520 to 524", {str(status): [http(status)] * 4 for status in range(520, 525)}),
+    RecordedFault(
+        "H20", "other 5xx that do not pass", {str(status): [http(status)] for status in (501, 505, 525)}
+    ),
     RecordedFault("H21", "401 with the envelope", only(INVALID_KEY)),
+    RecordedFault(
+        "H22",
+        "401 in any other form",
+        {
+            "empty": [http(401)],
+            "key": [http(401, f"no user for key {KEY}")],
+            "key in JSON escapes": [http(401, f'{{"detail": "no {ESCAPED_KEY}"}}')],
+        },
+    ),
     RecordedFault("H23", "403 with the envelope", only(envelope(403, "INSUFFICIENT_PERMISSIONS"))),
     RecordedFault("H24", "403 with a page of a firewall", only(http(403, HTML, [("Retry-After", "5")]))),
     RecordedFault(
@@ -239,9 +306,51 @@ RECORDED_FAULTS = [
         ),
     ),
     RecordedFault(
+        "H44",
+        "200 with what XCom refuses",
+        bodies(
+            nan=detached(message=float("nan")),
+            infinite=json.dumps(detached(workflow_id=7)).replace("7", "1e999"),
+            # Airflow's worker cannot hand on a number over 64 bits, and finds out when the task is done.
+            huge=detached(extra=[2**63]),
+            surrogate=detached(message="a\ud800b"),
+            nul=detached(message="a\x00b"),
+            # The name of a field of Airflow's own serialisation, as a value and as a key.
+            classname=detached(__classname__="os.system", message="__classname__"),
+        ),
+    ),
+    RecordedFault(
         "H45",
         "200 with a long text",
         bodies(message=detached(message="m" * 3 * 1024 * 1024), too_long=detached(message="m" * MANY)),
     ),
+    # That nobody goes there: test_redirects_are_never_followed.
+    RecordedFault(
+        "H46",
+        "a redirect",
+        {
+            **{str(status): redirect("https://login.example/x", status) for status in (301, 303, 307, 308)},
+            "userinfo": redirect("https://me:location-CANARY-pw@login.example/?t=location-CANARY-pw"),
+            "key": redirect(f"https://{KEY}.example/{KEY}"),
+        },
+    ),
     RecordedFault("H47", "300, 304, 305", {str(status): [http(status)] for status in (300, 304, 305)}),
+    RecordedFault(
+        "H48",
+        "an unexpected envelope",
+        {
+            "long code": unexpected(code="C" * 9000),
+            "status contradicts": unexpected(status=401, code="X"),
+            "trace id of 1 MB": unexpected(trace_id="t" * 1_000_000),
+            "trace id of two lines": unexpected(trace_id="a\nERROR b\r"),
+            "key everywhere": unexpected(
+                **dict.fromkeys(("code", "message", "system_message", "type", "trace_id", "details"), KEY)
+            ),
+            "colours": unexpected(code="\x1b[31mred\x1b[0m"),
+            # A pattern that looks for the end of an unfinished sequence from each of its beginnings would
+            # take minutes here, and no deadline stops a pattern.
+            "unfinished escapes": unexpected(message="\x90\x9d\x1b]" * 40_000),
+            "id of the request": [http(422, headers=[("x-request-id", f"{KEY}\x1b[31m" + "r" * 900)])],
+        },
+    ),
 ]

@@ -25,8 +25,7 @@ from tests.support.airflow_versions import AirflowSkipException
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.wire.outcome_cases import cases
-from tests.wire.runner import check_error, check_json, connect
-from tests.wire.wire_case import KEY
+from tests.wire.runner import check_error, check_json, connect, shows_key
 
 RECORD = Path(__file__).with_name("call_outcomes.txt")
 REWRITE = "REWRITE_OUTCOMES" in os.environ
@@ -85,7 +84,8 @@ def play(name: str, monkeypatch: pytest.MonkeyPatch) -> str:
     text = "\n".join([f"## {name}", *story.lines, *end])
     for pattern, instead in _VARIES:
         text = pattern.sub(instead, text)
-    assert KEY not in text
+    assert not shows_key(text)
+    assert "CANARY-pw" not in text
     assert "unscripted" not in text
     return text
 
