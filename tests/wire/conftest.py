@@ -11,7 +11,8 @@ import pytest
 pytest.register_assert_rewrite("tests.wire.runner")
 
 from airflow_aitronos.hooks.aitronos import AitronosHook  # noqa: E402  # see above
-from tests.wire.runner import connect  # noqa: E402
+from tests.support.fake_clock import FakeClock  # noqa: E402
+from tests.wire.runner import RecordingLog, connect  # noqa: E402
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -29,3 +30,26 @@ def _quick_collections(_warm_airflow: None) -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """Let every hook wait on a clock of the test."""
+    clock = FakeClock()
+    monkeypatch.setattr(AitronosHook, "clock", clock)
+    return clock
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> RecordingLog:
+    """Record what hooks log."""
+    log = RecordingLog(clock)
+    monkeypatch.setattr(AitronosHook, "log", log)
+    return log
+
+
+@pytest.fixture
+def hook(log: RecordingLog) -> Iterator[AitronosHook]:
+    """Give a hook that waits on the test's clock."""
+    with AitronosHook() as hook:
+        yield hook

@@ -7,7 +7,6 @@ import os
 import socket
 import threading
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,6 @@ from tests.support.fault_server import FaultServer, Unread
 from tests.support.replies import http
 from tests.wire.runner import connect
 from tests.wire.wire_case import ASSISTANT, GOOD, KEY
-
-
-@pytest.fixture
-def hook() -> Iterator[AitronosHook]:
-    with AitronosHook() as hook:
-        yield hook
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:

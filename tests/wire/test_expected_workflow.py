@@ -19,15 +19,10 @@ from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Close, Reset
 from tests.support.replies import http
 from tests.support.task_state_store import Store, context_with
-from tests.wire.runner import RecordingLog, check_error, check_json, connect
-from tests.wire.wire_case import (
-    ASSISTANT,
-    GOOD,
-    NOTHING_LINKED,
-    OTHER,
-    WORKFLOW,
-    envelope,
-)
+from tests.wire.runner import check_error, check_json, connect
+from tests.wire.wire_case import ASSISTANT, GOOD, NOTHING_LINKED, OTHER, WORKFLOW, envelope
+
+pytestmark = pytest.mark.usefixtures("log")
 
 LINK_PATH = f"/v1/assistants/{ASSISTANT}/workflow"
 EXPECTED: dict[str, Any] = {"expected_workflow_id": WORKFLOW}
@@ -40,16 +35,6 @@ def linked(workflow_id: str = WORKFLOW) -> bytes:
 NONE = http(200, "null")
 UNAVAILABLE = envelope(503, "UNAVAILABLE")
 GET, DELETE = "GET", "DELETE"
-
-
-@pytest.fixture(autouse=True)
-def log(monkeypatch: pytest.MonkeyPatch) -> RecordingLog:
-    """Record what hooks log, and let them wait on a clock of the test."""
-    clock = FakeClock()
-    log = RecordingLog(clock)
-    monkeypatch.setattr(AitronosHook, "clock", clock)
-    monkeypatch.setattr(AitronosHook, "log", log)
-    return log
 
 
 def detach(store: Store | None = None, **options: Any) -> Any:

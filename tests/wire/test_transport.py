@@ -31,28 +31,6 @@ UNAVAILABLE = http(503)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """Let every hook wait on a clock of the test."""
-    clock = FakeClock()
-    monkeypatch.setattr(AitronosHook, "clock", clock)
-    return clock
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> RecordingLog:
-    """Record what hooks log."""
-    log = RecordingLog(clock)
-    monkeypatch.setattr(AitronosHook, "log", log)
-    return log
-
-
-@pytest.fixture
-def hook(clock: FakeClock, log: RecordingLog) -> Iterator[AitronosHook]:
-    with AitronosHook() as hook:
-        yield hook
-
-
-@pytest.fixture
 def elsewhere() -> Iterator[FaultServer]:
     """Give a server to which nobody may connect."""
     with FaultServer() as server:
