@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,7 @@ import pytest
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.conftest import REPOSITORY
 from tests.docs.pages import DATA, DOCS, PAGES, README, RUNNABLE, Block, blocks_of
-
-LIMIT = 400
-"""Seconds that the demo may take on a busy machine."""
+from tests.support.programs import LIMIT, output_of
 
 Names = dict[str, Any]
 
@@ -28,14 +25,6 @@ def run_here(page: Path) -> list[Block]:
     """Return the blocks of a page that this module has to run."""
     blocks = [block for block in blocks_of(page) if block.language in RUNNABLE]
     return [block for block in blocks if block.not_run is None and block.run_by is None]
-
-
-def run(command: list[str], **arguments: Any) -> str:
-    finished = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT, **arguments
-    )
-    assert finished.returncode == 0, finished.stdout[-3000:]
-    return str(finished.stdout)
 
 
 # --- what a page has done in the end ---
@@ -96,7 +85,7 @@ def test_the_blocks_of_a_page_run_in_order(
                 names.update(alone)
             else:
                 path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-                run(["bash", "-euc", block.code], env={**os.environ, "PATH": path})
+                output_of(["bash", "-euc", block.code], env={**os.environ, "PATH": path})
         if page.stem in CHECKS:
             CHECKS[page.stem](names, sandbox)
 
@@ -127,11 +116,8 @@ def test_every_example_dag_is_on_a_page() -> None:
 def test_the_demo_prints_what_the_readme_shows() -> None:
     assert "\n\t$(RUN) dev/demo.py\n" in (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     (shown,) = [block.code for block in blocks_of(README) if block.language == "text"]
-    printed = run(
-        [sys.executable, "dev/demo.py"],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    printed = output_of([sys.executable, "dev/demo.py"], cwd=REPOSITORY, env=environment)
     assert _without_chance(shown) <= _without_chance(printed)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from sphinx.util.inventory import InventoryFile
 import airflow_aitronos.exceptions
 from tests.conftest import REPOSITORY
 from tests.docs.pages import DOCS, README
+from tests.support.programs import LIMIT, output_of
 
-LIMIT = 120
 PUBLIC = (
     "hooks.aitronos",
     "operators.assistants",
@@ -30,20 +29,11 @@ PUBLIC = (
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "-q", "-d", str(folder / "doctrees")]
-    finished = subprocess.run(
-        [*command, str(DOCS), str(folder / "html")],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout[-3000:]
+    output_of([*command, str(DOCS), str(folder / "html")], cwd=REPOSITORY)
     return folder / "html"
 
 
-@pytest.mark.timeout(2 * LIMIT)
+@pytest.mark.timeout(LIMIT)
 def test_every_page_is_built(site: Path) -> None:
     for page in DOCS.rglob("*.md"):
         assert (site / page.relative_to(DOCS).with_suffix(".html")).is_file()

@@ -17,10 +17,10 @@ import pytest
 from airflow_aitronos.doctor import STEPS
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.docs.pages import DOCS, README, blocks_of
+from tests.support.programs import LIMIT, output_of
 
 PAGE = DOCS / "quickstart.md"
 INSTALL, SANDBOX, DAG_FILE, RUN = (block.code for block in blocks_of(PAGE) if block.language != "text")
-LIMIT = 200
 
 
 @pytest.fixture
@@ -44,21 +44,12 @@ def test_a_dag_runs_against_the_sandbox(port: str, tmp_path: Path) -> None:
     (tmp_path / "dags" / "retire_support.py").write_text(DAG_FILE, encoding="utf-8")
     (tmp_path / "try-aitronos").symlink_to(sys.prefix)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
-    finished = subprocess.run(
-        ["bash", "-euc", RUN.replace("8765", port)],
-        cwd=tmp_path,
-        env={**environment, "HOME": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout[-3000:]
+    command = ["bash", "-euc", RUN.replace("8765", port)]
+    printed = output_of(command, cwd=tmp_path, env={**environment, "HOME": str(tmp_path)})
     (shown,) = [block.code for block in blocks_of(PAGE) if block.language == "text"]
-    assert shown.rstrip(" …\n") in finished.stdout
-    assert "✓ API key: " in finished.stdout
-    assert "state=success" in finished.stdout
+    assert shown.rstrip(" …\n") in printed
+    assert "✓ API key: " in printed
+    assert "state=success" in printed
     # The reset of the sandbox's page: what was detached is linked again.
     (reset,) = re.findall(r"curl -X POST http://127.0.0.1:8765(\S+)`", _text("reference/sandbox.md"))
     with urlopen(Request(f"http://127.0.0.1:{port}{reset}", method="POST")) as response:  # loopback
@@ -85,12 +76,7 @@ def test_the_page_of_the_doctor_shows_every_step() -> None:
 
 
 def test_the_options_of_the_sandbox_are_on_its_page() -> None:
-    help_text = subprocess.run(
-        [sys.executable, "-m", "airflow_aitronos.sandbox", "--help"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
+    help_text = output_of([sys.executable, "-m", "airflow_aitronos.sandbox", "--help"])
     options = set(re.findall(r"--[a-z-]+", help_text)) - {"--help"}
     assert options == set(re.findall(r"--[a-z-]+", _text("reference/sandbox.md"))) - {"---"}
 

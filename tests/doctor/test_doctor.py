@@ -21,13 +21,12 @@ from airflow_aitronos.sandbox.server import SandboxServer
 from tests.support.addresses import blackhole, closed_port, tls_context
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Close, Hang
+from tests.support.programs import run
 from tests.support.replies import http
 
 KEY = "sk-CANARY-7f3a9c51e2d84b60"
 VARIABLE = "AIRFLOW_CONN_AITRONOS_DEFAULT"
 NOWHERE = "https://api.aitronos.invalid"
-LIMIT = 120
-"""Seconds for one run of the command."""
 STEPS = doctor.STEPS
 assert airflow.settings  # imported here, so that its loggers do not keep the streams of the first doctor
 
@@ -54,7 +53,7 @@ class BackendWithoutItsServer(EnvironmentVariablesBackend):
 def diagnose(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Diagnose:
     """Return a function that sets the connection's fields and runs the doctor in this process."""
 
-    def run(text: str | None = None, conn_id: str = "aitronos_default", **fields: Any) -> Lines:
+    def diagnose(text: str | None = None, conn_id: str = "aitronos_default", **fields: Any) -> Lines:
         if fields:
             text = json.dumps({"conn_type": "aitronos", "password": KEY, **fields})
         if text is not None:
@@ -68,7 +67,7 @@ def diagnose(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         assert code == (1 if any(line.startswith("✗") for line in lines) else 0)
         return lines
 
-    return run
+    return diagnose
 
 
 def only_cross(lines: Lines, step: str) -> str:
@@ -328,15 +327,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def program(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
+    return run([sys.executable, *arguments], env={**os.environ, **environment})
 
 
 def test_a_connection_saved_in_the_form(tmp_path: Path) -> None:
@@ -377,5 +368,4 @@ def test_nothing_stands_between_the_lines() -> None:
 
 def test_whoever_stops_reading_gets_no_traceback() -> None:
     shell = f"{sys.executable} -m airflow_aitronos.doctor nowhere | true"
-    seen = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert "Traceback" not in seen.stderr
+    assert "Traceback" not in run(["sh", "-c", shell]).stdout

@@ -17,6 +17,7 @@ from airflow_aitronos.sandbox.faults import Fault
 from airflow_aitronos.sandbox.recorder import RecordedRequest
 from airflow_aitronos.sandbox.server import SandboxServer
 from tests.support.fake_clock import FakeClock
+from tests.support.recording_log import RecordingLog
 from tests.support.task_state_store import Store
 
 Counts = dict[str, int]
@@ -25,18 +26,6 @@ Counts = dict[str, int]
 def assistants(count: int) -> list[str]:
     """Return the ids of the sandbox's fleet."""
     return [f"asst_fleet{number:05d}" for number in range(1, count + 1)]
-
-
-class Log:
-    """A logger that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, event: str, *args: Any) -> None:
-        self.lines.append(event % args)
-
-    warning = info
 
 
 class Run:
@@ -49,7 +38,7 @@ class Run:
 
     def __init__(self, server: SandboxServer, clock: Any, store: Store | None) -> None:
         self.server, self.clock = server, clock
-        self.log = Log()
+        self.log = RecordingLog()
         self.pushed: dict[str, Any] = {}
         self.operator: DetachAssistantWorkflowsOperator | None = None
         ti = SimpleNamespace(

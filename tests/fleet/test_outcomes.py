@@ -57,8 +57,10 @@ def test_the_result_and_the_report_have_every_id(new_run: NewRun, tmp_path: Path
     ]
     assert all(one["trace_id"] for one in written)
     assert len(run.sent("DELETE")) == 3
-    assert any("4 of 4 assistants are left to do: 8 requests, about 0 min" in line for line in run.log.lines)
-    assert any('"detached": 3' in line for line in run.log.lines if line.startswith("Audit: "))
+    assert any(
+        "4 of 4 assistants are left to do: 8 requests, about 0 min" in line for line in run.log.texts()
+    )
+    assert any('"detached": 3' in line for line in run.log.texts() if line.startswith("Audit: "))
 
 
 def test_one_failure_does_not_end_the_run(new_run: NewRun, tmp_path: Path) -> None:
@@ -83,13 +85,13 @@ def test_one_failure_does_not_end_the_run(new_run: NewRun, tmp_path: Path) -> No
     assert "Of 11 assistants: 8 detached, 1 refused, 1 mismatch, 1 not found." in text
     assert "asst_fleet00003 refused, asst_fleet00005 mismatch, asst_unknown not_found" in text
     assert text.endswith("Not retryable. (connection 'aitronos_default', 19 requests)")
-    assert sum("asst_fleet00003" in line and "refused" in line for line in run.log.lines) == 1
+    assert sum("asst_fleet00003" in line and "refused" in line for line in run.log.texts()) == 1
 
 
 def test_a_line_says_every_half_a_minute_how_far_the_run_is(new_run: NewRun) -> None:
     run = new_run(100)
     run.detach([*assistants(100), "asst_idle01"], record_workflow=False)
-    assert [line for line in run.log.lines if "min left" in line] == [
+    assert [line for line in run.log.texts() if "min left" in line] == [
         f"{done} of 101: {done} detached; {rate} requests/min; about {left} min left"
         for done, rate, left in ((31, 62, 1), (61, 61, 1), (91, 61, 0))
     ]
@@ -169,7 +171,7 @@ def test_a_report_that_cannot_be_pushed_hides_no_failure(new_run: NewRun) -> Non
     run.context["ti"].xcom_push = None
     with pytest.raises(AitronosNotFoundError):
         run.detach(["asst_unknown", *assistants(1)])
-    assert any("could not be pushed" in line and "flow_fleet00001" in line for line in run.log.lines)
+    assert any("could not be pushed" in line and "flow_fleet00001" in line for line in run.log.texts())
 
 
 def test_five_403_from_the_start_end_the_run(new_run: NewRun) -> None:
@@ -506,7 +508,7 @@ def test_a_report_that_stops_being_writable_loses_nothing(new_run: NewRun, tmp_p
     run.server.answer = replace_the_folder  # type: ignore[method-assign]
     result = run.detach(assistants(3), report_path=str(report))
     assert (result["counts"], result["report_path"]) == ({"detached": 3}, None)
-    assert any("report could not be written" in line for line in run.log.lines)
+    assert any("report could not be written" in line for line in run.log.texts())
     assert len(result["detached"]) == 3
 
 

@@ -175,7 +175,7 @@ def test_what_is_another_run_starts_fresh(
 def test_a_store_that_is_down_stops_nothing(new_run: NewRun, broken: str) -> None:
     run = new_run(25, store=Store(broken))
     assert run.detach(assistants(25))["counts"] == {"detached": 25}
-    assert sum("from the top" in line for line in run.log.lines) == 1
+    assert sum("from the top" in line for line in run.log.texts()) == 1
     assert run.detach(assistants(25))["counts"] == {"not_attached": 25}
 
 
@@ -203,4 +203,4 @@ def test_a_store_that_is_down_is_replaced_by_part_files(new_run: NewRun, tmp_pat
 def test_without_store_and_report_a_line_says_so(new_run: NewRun) -> None:
     run = new_run(2, store=None)
     run.detach(assistants(2))
-    assert any("neither a task state store" in line for line in run.log.lines)
+    assert any("neither a task state store" in line for line in run.log.texts())

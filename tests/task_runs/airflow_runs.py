@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,9 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from airflow_aitronos.testing import process_state
-
-MIGRATION_LIMIT = 300
-"""Seconds."""
+from tests.support.programs import output_of
 
 
 @dataclass
@@ -49,16 +46,7 @@ def migrate(**environment: str) -> None:
 
 
 def _airflow(*arguments: str, **environment: str) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-m", "airflow", *arguments],
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=MIGRATION_LIMIT,
-        env={**os.environ, **environment},
-    )
-    assert finished.returncode == 0, finished.stdout[-3000:]
+    output_of([sys.executable, "-m", "airflow", *arguments], env={**os.environ, **environment})
 
 
 def run(dag: Any, logical_date: datetime | None = None, **arguments: Any) -> dict[str, TaskResult]:

@@ -13,11 +13,10 @@ import pytest
 
 from airflow_aitronos.testing.airflow_home import airflow_home
 from tests.conftest import REPOSITORY
+from tests.support.programs import LIMIT, run
 
 PAGE = REPOSITORY / "docs" / "how-to" / "test-your-dag.md"
 SUITES = Path(__file__).parent / "suites"
-LIMIT = 300
-"""Seconds that a test run of a user's may take on a busy machine."""
 INI = "[pytest]\naitronos_airflow_home = true\n"
 BACKEND = "real_backend.RealBackend"
 # Each of them leads out of a temporary home or of a test, or breaks it.
@@ -47,15 +46,10 @@ def run_as_a_user(folder: Path, *arguments: str, **settings: str) -> subprocess.
     }
     home = folder / "home"
     home.mkdir()
-    return subprocess.run(
+    return run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
         env={**environment, "HOME": str(home), "AIRFLOW_HOME": str(home / "airflow")} | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT,
-        check=False,
     )
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.fake_clock import FakeClock
-from tests.unit.tools import Connect, Lines, connection, secrets_masker
+from tests.support.recording_log import RecordingLog
+from tests.unit.tools import Connect, connection, secrets_masker
 
 
 @pytest.fixture(autouse=True)
@@ -24,5 +25,5 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def lines() -> Lines:
-    return Lines()
+def lines() -> RecordingLog:
+    return RecordingLog()

@@ -24,9 +24,10 @@ from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
 from tests.support.faults import Hang
+from tests.support.recording_log import RecordingLog
 from tests.support.replies import http
 from tests.unit import tools
-from tests.unit.tools import ASSISTANT, BODY, CONN_ID, KEY, OPTIONS, RESULT, Connect, Lines, detach
+from tests.unit.tools import ASSISTANT, BODY, CONN_ID, KEY, OPTIONS, RESULT, Connect, detach
 
 # urllib3 warns of it too, once for each request.
 unverified = pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -248,7 +249,7 @@ def test_a_path_prefix(connect: Connect, form: str, path: str, prefix: str) -> N
 @pytest.mark.parametrize("fields", [{"host": "http://gw.example"}, {"host": "gw.example", "schema": "http"}])
 @pytest.mark.parametrize("allow_http", [None, False, "false", True, "True"], ids=repr)
 def test_http_to_another_machine(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, lines: Lines, fields: Any, allow_http: Any
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, lines: RecordingLog, fields: Any, allow_http: Any
 ) -> None:
     connect(**fields, extra={"allow_http": allow_http})
     with proxy(monkeypatch, http(200, BODY)) as server:
@@ -256,7 +257,7 @@ def test_http_to_another_machine(
             assert detach(log=lines) == RESULT
         else:
             assert "Host says http://, which would send the API key unencrypted" in refused()
-    assert len(server.requests) == sum("allow_http=true" in line for line in lines.of("warning"))
+    assert len(server.requests) == sum("allow_http=true" in line for line in lines.texts("WARNING"))
     assert bool(server.requests) is (allow_http in (True, "True"))
 
 
@@ -274,7 +275,12 @@ def test_a_blank_extra_is_no_extra(connect: Connect, extra: Any) -> None:
 @both_forms
 @pytest.mark.parametrize(("value", "is_sent"), [("False", True), ("FALSE", True), ("true", False)])
 def test_verify_as_text(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, lines: Lines, form: str, value: str, is_sent: bool
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: RecordingLog,
+    form: str,
+    value: str,
+    is_sent: bool,
 ) -> None:
     if is_sent:  # the environment does not turn it on again
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
@@ -286,7 +292,7 @@ def test_verify_as_text(
             with pytest.raises(AitronosNetworkError, match="certificate"):
                 detach(log=lines)
     assert (len(server.requests) == 1) is is_sent
-    assert any("verify=false" in text for text in lines.of("warning")) is is_sent
+    assert any("verify=false" in text for text in lines.texts("WARNING")) is is_sent
 
 
 @case("C22")
@@ -327,7 +333,7 @@ SPY = "internal-page"
 
 def press_test(clock: FakeClock) -> tuple[bool, str]:
     """Return what the Test button shows, and check that it tells nothing it should not."""
-    log, hook = Lines(), AitronosHook()
+    log, hook = RecordingLog(), AitronosHook()
     with patch.object(AitronosHook, "log", log), patch.object(AitronosHook, "clock", clock):
         good, message = hook.test_connection()
     assert message.isprintable()

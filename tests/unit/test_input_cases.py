@@ -16,12 +16,12 @@ from airflow_aitronos._compat import AirflowFailException
 from airflow_aitronos.exceptions import AitronosInputError
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
 from tests.support.cases import case
+from tests.support.recording_log import RecordingLog
 from tests.unit.tools import (
     ASSISTANT,
     KEY,
     RESULT,
     Connect,
-    Lines,
     assert_hides,
     assert_one_detach,
     detached_server,
@@ -31,7 +31,7 @@ from tests.unit.tools import (
 
 def refused(connect: Connect, value: Any, *, is_literal: bool = True) -> str:
     """Return why an id is refused: permanently, with not even a connection to the server."""
-    log = Lines()
+    log = RecordingLog()
     with untouched() as server, patch.object(DetachAssistantWorkflowOperator, "log", log):
         connect(host=server.url)
         operator = DetachAssistantWorkflowOperator(task_id="detach", assistant_id="{{ it }}")
@@ -47,7 +47,7 @@ def refused(connect: Connect, value: Any, *, is_literal: bool = True) -> str:
         DetachAssistantWorkflowOperator(task_id="detach", assistant_id=value)
     # Airflow's masker does not know the key yet.
     assert KEY not in repr(log.lines)
-    (audit,) = [line.removeprefix("Audit: ") for line in log.of("info") if line.startswith("Audit: ")]
+    (audit,) = [line.removeprefix("Audit: ") for line in log.texts("INFO") if line.startswith("Audit: ")]
     assert json.loads(audit)["error"] == "AitronosInputError"
     assert isinstance(caught.value, AirflowFailException)
     assert isinstance(caught.value, ValueError)

@@ -24,9 +24,10 @@ from airflow_aitronos.operators.try_state import KEY, TryState
 from airflow_aitronos.operators.workflows import DeployWorkflowOperator, PromoteWorkflowToAssistantOperator
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Reset
+from tests.support.recording_log import RecordingLog
 from tests.support.replies import http
 from tests.support.task_state_store import Store
-from tests.unit.tools import ASSISTANT, BODY, RESULT, WORKFLOW, Connect, Lines
+from tests.unit.tools import ASSISTANT, BODY, RESULT, WORKFLOW, Connect
 
 LINKED: Any = {"id": WORKFLOW, "name": "Support", "version": 3, "external_id": None}
 PROMOTED = {"assistant_id": ASSISTANT, "workflow_id": WORKFLOW, "message": "ok"}
@@ -34,7 +35,7 @@ NOTHING = {**BODY, "workflow_id": None}
 GONE = {"success": False, "error": {"code": "WORKFLOW_NOT_FOUND", "message": "x"}}
 
 
-def state_of(store: Store | None, lines: Lines, *, repeatable: bool = True, **other: Any) -> TryState:
+def state_of(store: Store | None, lines: RecordingLog, *, repeatable: bool = True, **other: Any) -> TryState:
     """Return what one try of a task knows."""
     about = {"max_tries": 2, "retries": 2, "api": "https://api", **other}
     context: Any = {"ti": SimpleNamespace(**about), "task": SimpleNamespace(**about)}
@@ -48,7 +49,9 @@ def known(state: TryState) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("store", [Store(), None], ids=["3.3", "below"])
-def test_what_was_sent_and_what_came_back_is_known_to_a_later_try(lines: Lines, store: Store | None) -> None:
+def test_what_was_sent_and_what_came_back_is_known_to_a_later_try(
+    lines: RecordingLog, store: Store | None
+) -> None:
     nothing, has_store = (False, None, None), store is not None
     first = state_of(store, lines)
     assert known(first) == nothing
@@ -59,7 +62,7 @@ def test_what_was_sent_and_what_came_back_is_known_to_a_later_try(lines: Lines, 
     assert second.result == RESULT
     assert known(state_of(store, lines)) == ((False, LINKED, RESULT) if has_store else nothing)
     assert len(lines.lines) == has_store
-    assert all("nothing is sent" in text and LINKED["id"] in text for _, text in lines.lines)
+    assert all("nothing is sent" in text and LINKED["id"] in text for text in lines.texts())
 
 
 @pytest.mark.parametrize("is_done", [True, False])
@@ -75,7 +78,7 @@ def test_what_was_sent_and_what_came_back_is_known_to_a_later_try(lines: Lines, 
     ],
 )
 def test_which_records_count(
-    lines: Lines, other: dict[str, Any], is_stale: bool | None, repeatable: bool, is_done: bool
+    lines: RecordingLog, other: dict[str, Any], is_stale: bool | None, repeatable: bool, is_done: bool
 ) -> None:
     earlier = state_of(store := Store(), lines, repeatable=repeatable)
     earlier.sending()
@@ -93,7 +96,7 @@ def test_which_records_count(
 
 
 @pytest.mark.parametrize("record", ["x", {}, {"state": "sent", "subject": "x"}], ids=repr)
-def test_a_record_that_makes_no_sense_does_no_harm(lines: Lines, record: Any) -> None:
+def test_a_record_that_makes_no_sense_does_no_harm(lines: RecordingLog, record: Any) -> None:
     store = Store()
     store[KEY] = record
     assert known(state_of(store, lines)) == (False, None, None)
@@ -111,7 +114,7 @@ def test_a_record_that_makes_no_sense_does_no_harm(lines: Lines, record: Any) ->
     ids=repr,
 )
 def test_a_record_is_removed_only_after_a_call_that_surely_changed_nothing(
-    lines: Lines, error: BaseException, is_kept: bool
+    lines: RecordingLog, error: BaseException, is_kept: bool
 ) -> None:
     state = state_of(store := Store(), lines)
     state.sending()
@@ -123,21 +126,21 @@ def test_a_record_is_removed_only_after_a_call_that_surely_changed_nothing(
 
 
 @pytest.mark.parametrize("broken", ["get", "set", "delete"])
-def test_a_store_that_is_down_costs_the_record_and_not_the_detach(lines: Lines, broken: str) -> None:
+def test_a_store_that_is_down_costs_the_record_and_not_the_detach(lines: RecordingLog, broken: str) -> None:
     state = state_of(Store(broken), lines)
     state.sending(LINKED)
     assert state.workflow == LINKED
     state.not_carried_out()
-    (warning,) = lines.of("warning")
+    (warning,) = lines.texts("WARNING")
     assert "(OSError)" in warning
     assert "s3cr3t" not in warning
 
 
-def test_a_result_that_cannot_be_recorded_stands_in_the_log(lines: Lines) -> None:
+def test_a_result_that_cannot_be_recorded_stands_in_the_log(lines: RecordingLog) -> None:
     state = state_of(store := Store(), lines, repeatable=False)
     store.broken.add("set")
     state.done(PROMOTED)
-    (warning,) = lines.of("warning")
+    (warning,) = lines.texts("WARNING")
     assert json.dumps(PROMOTED) in warning
     assert "s3cr3t" not in warning
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from airflow_aitronos.client.settings import Settings, SettingsLoader
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from tests.support.fault_server import FaultServer
+from tests.support.recording_log import RecordingLog
 from tests.support.replies import http
 
 CONN_ID = "aitronos_default"
@@ -62,26 +63,9 @@ def make_settings(arguments: Mapping[str, Any] | None = None, **fields: Any) -> 
     return SettingsLoader(CONN_ID, connection_fields(**fields), lambda _: None).load(arguments or {})
 
 
-class Lines:
-    """A log that keeps its lines as (level, text)."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-
-    def info(self, event: Any, *args: Any) -> None:
-        self.lines.append(("info", event % args))
-
-    def warning(self, event: Any, *args: Any) -> None:
-        self.lines.append(("warning", event % args))
-
-    def of(self, level: str) -> list[str]:
-        """Return the texts of one level."""
-        return [text for one, text in self.lines if one == level]
-
-
-def detach(conn_id: str = CONN_ID, *, log: Lines | None = None, **arguments: Any) -> Any:
+def detach(conn_id: str = CONN_ID, *, log: RecordingLog | None = None, **arguments: Any) -> Any:
     """Detach through the hook."""
-    with patch.object(AitronosHook, "log", log or Lines()), AitronosHook(conn_id, **arguments) as hook:
+    with patch.object(AitronosHook, "log", log or RecordingLog()), AitronosHook(conn_id, **arguments) as hook:
         return hook.detach_assistant_workflow(ASSISTANT)
 
 

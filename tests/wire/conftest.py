@@ -12,7 +12,8 @@ pytest.register_assert_rewrite("tests.wire.runner")
 
 from airflow_aitronos.hooks.aitronos import AitronosHook  # noqa: E402  # see above
 from tests.support.fake_clock import FakeClock  # noqa: E402
-from tests.wire.runner import RecordingLog, connect  # noqa: E402
+from tests.support.recording_log import RecordingLog  # noqa: E402
+from tests.wire.runner import connect  # noqa: E402
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -30,8 +30,9 @@ from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperato
 from tests.support.addresses import tls_context
 from tests.support.airflow_versions import AirflowFailException
 from tests.support.connection import Request
-from tests.support.fake_clock import Clock, FakeClock
+from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer
+from tests.support.recording_log import Line, RecordingLog
 from tests.wire import wire_case as words
 from tests.wire.wire_case import (
     ASSISTANT,
@@ -53,38 +54,6 @@ TEXT_LIMIT = 3000  # characters of a log line or an error's text
 UNREADABLE_HEADERS = "Some header lines of a response are unreadable"
 
 _JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line that the hook handed to its logger."""
-
-    level: str
-    text: str
-    when: float  # on the call's clock
-
-
-@dataclass
-class RecordingLog:
-    """Stand in for the hook's logger, in front of all masking."""
-
-    clock: Clock
-    lines: list[Line] = field(default_factory=list)
-
-    def _add(self, level: str, event: str, args: tuple[object, ...]) -> None:
-        self.lines.append(Line(level, event % args if args else event, self.clock.monotonic()))
-
-    def debug(self, event: str, *args: object) -> None:
-        self._add("DEBUG", event, args)
-
-    def info(self, event: str, *args: object) -> None:
-        self._add("INFO", event, args)
-
-    def warning(self, event: str, *args: object) -> None:
-        self._add("WARNING", event, args)
-
-    def error(self, event: str, *args: object) -> None:
-        self._add("ERROR", event, args)
 
 
 class WatchedServer(FaultServer):

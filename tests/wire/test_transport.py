@@ -22,8 +22,9 @@ from tests.support.connection import Connection
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Call, Close, Endless
+from tests.support.recording_log import RecordingLog
 from tests.support.replies import http
-from tests.wire.runner import RecordingLog, check_error, check_request, connect
+from tests.wire.runner import check_error, check_request, connect
 from tests.wire.wire_case import ASSISTANT, DETACH, GOOD, KEY, MANY, WORKFLOW
 
 SOME_PATH = "/v1/assistants"

@@ -22,8 +22,9 @@ from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
 from tests.support.faults import Close
+from tests.support.recording_log import RecordingLog
 from tests.support.replies import CHUNKED, GZIP, http
-from tests.wire.runner import RecordingLog, check_error, check_json, check_request, connect
+from tests.wire.runner import check_error, check_json, check_request, connect
 from tests.wire.wire_case import ASSISTANT, KEY, WORKFLOW, detached
 
 Call = Callable[[], Any]
