@@ -8,7 +8,6 @@ import os
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -63,17 +62,6 @@ def run(dag: Any, logical_date: datetime | None = None, **arguments: Any) -> dic
     with process_state.kept(), patch.object(_dagbag(), "sync_bag_to_db"):
         dag_run = dag.test(**arguments)
     return read(dag.dag_id, dag_run.run_id)
-
-
-def import_errors(folder: Path) -> dict[str, str]:
-    """
-    Return Airflow's import errors of the DAG files in a folder, by file.
-
-    :param folder: with the files.
-    """
-    bag = _dagbag().DagBag(dag_folder=str(folder))
-    assert len(bag.dags) + len(bag.import_errors) == len(list(folder.iterdir()))
-    return dict(bag.import_errors)
 
 
 def _dagbag() -> Any:
