@@ -143,11 +143,6 @@ def test_the_forms_bounds_are_those_of_the_settings(name: str, bound: str, setti
         settings_of({name: beyond})
 
 
-@pytest.mark.parametrize("empty", [None, ""])
-def test_a_field_that_stays_empty_is_the_default(empty: str | None, settings_of: SettingsOf) -> None:
-    assert settings_of(dict.fromkeys(FIELDS, empty)) == settings_of({})
-
-
 def test_what_the_form_fills_in_is_the_default(settings_of: SettingsOf) -> None:
     filled = {
         name: field["schema"]["default"] for name, field in FIELDS.items() if "default" in field["schema"]
