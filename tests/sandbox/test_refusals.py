@@ -48,7 +48,6 @@ def test_a_body_that_is_no_object(api: Api, call: Call, body: str) -> None:
         (DEPLOY, '{"name": "n", "definition": []}', ["body", "definition"]),
         (DEPLOY, '{"name": "n", "definition": {"a": "\\ud800"}}', ["body"]),
         (DEPLOY, '{"name": "n", "definition": {"a": NaN}}', ["body"]),
-        (DEPLOY, '{"name": "n", "definition": {"a": 1e999}}', ["body"]),
         ("PATCH /v1/workflows/flow_spare01", '{"is_active": 1}', ["body", "is_active"]),
         (ASSISTANTS, {"organization_id": None}, ["query", "organization_id"]),
         (ASSISTANTS, {"limit": 0}, ["query", "limit"]),

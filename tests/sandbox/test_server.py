@@ -132,14 +132,6 @@ def statuses(api: Api, count: int) -> list[int]:
     return [api("GET", KEY_CHECK).status_code for _ in range(count)]
 
 
-def test_a_fault_for_the_nth_request(api: Api, sandbox: SandboxServer) -> None:
-    sandbox.faults.add(Fault("status", status=401, skip=2, path=KEY_CHECK))
-    api.ok("GET", "/v1/workflows")
-    assert statuses(api, 4) == [200, 200, 401, 200]
-    assert sandbox.faults.pending == []
-    assert sandbox.requests[-2].fault == "status 401"
-
-
 def test_every_fault_counts_every_request_that_it_matches(api: Api, sandbox: SandboxServer) -> None:
     sandbox.faults.add(Fault("status", status=503, skip=1, times=2))
     sandbox.faults.add(Fault("status", status=403, skip=3))
