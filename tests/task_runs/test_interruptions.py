@@ -13,7 +13,7 @@ import pytest
 from airflow_aitronos.exceptions import AitronosCancelledError
 from airflow_aitronos.hooks.aitronos import AitronosHook
 from airflow_aitronos.operators.assistants import DetachAssistantWorkflowOperator
-from tests.support.airflow_versions import HAS_STORE
+from tests.support.airflow_versions import HAS_STORE, AirflowTaskTimeout
 from tests.support.cases import case
 from tests.support.fake_clock import FakeClock
 from tests.support.fault_server import FaultServer, Reply
@@ -24,12 +24,6 @@ from tests.task_runs.conftest import SetConnection
 from tests.task_runs.dags import detach_dags
 from tests.task_runs.dags.detach_dags import FLOW
 from tests.task_runs.test_states import DETACHED, GOOD
-
-try:
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-except ImportError:  # Airflow 3.1
-    from airflow.exceptions import AirflowTaskTimeout  # type: ignore[no-redef]  # its older path
-
 
 AT_ONCE = 20
 """Seconds for a task of two seconds and all that Airflow does around it; the wait would take 50."""

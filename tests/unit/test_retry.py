@@ -39,17 +39,7 @@ def test_values_that_can_be_read(value: object, seconds: float) -> None:
     assert parse_retry_after(value, NOW) == seconds
 
 
-WORDS = [
-    "-5",
-    "+5",
-    "abc",
-    "nan",
-    "inf",
-    "1e3",
-    "5_0",
-    "\uff15",
-    "Tue,",
-]
+WORDS = ["-5", "+5", "abc", "nan", "inf", "1e3", "5_0", "\uff15", "Tue,"]
 NO_DATES = [
     "Fri, 31 Dec 100000 23:59:59 GMT",
     "Tue, 99 Nov 2025 10:30:30 GMT",
@@ -101,7 +91,6 @@ RESET = "X-RateLimit-Reset"
         ({RESET: f" {NOW:.0f} "}, {}, 0.0),
         ({RESET: str(NOW + 3600)}, {}, 3600.0),
         ({RESET: str(NOW + 3601)}, {}, None),
-        ({RESET: str(NOW - 1)}, {}, None),
         ({RESET: "90"}, {}, None),
         ({RESET: "2025-11-11T10:31:30Z"}, {}, None),
         ({RESET: "9" * 5000}, {}, None),

@@ -97,18 +97,13 @@ def test_a_host_in_no_proxy_is_not_asked_through_a_proxy(
     assert (len(proxy.requests), len(server.requests)) == ((0, 1) if is_exempt else (1, 0))
 
 
-@pytest.mark.parametrize("in_uri", [False, True], ids=["json", "uri"])
-def test_a_request_goes_over_ipv6(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch, in_uri: bool) -> None:
+def test_a_request_goes_over_ipv6(hook: AitronosHook, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
         pytest.skip(f"this machine has no IPv6: {error}")
     with FaultServer([GOOD], address="::1") as server:
         connect(monkeypatch, server.url)
-        if in_uri:
-            # Airflow removes the brackets, and puts what follows the slash into Schema.
-            uri = f"aitronos://:{KEY}@[::1]:{server.port}/http"
-            monkeypatch.setenv("AIRFLOW_CONN_AITRONOS_DEFAULT", uri)
         hook.detach_assistant_workflow(ASSISTANT)
         hook.close()
     assert server.requests[0].values("Host") == [f"[::1]:{server.port}"]
