@@ -1,4 +1,4 @@
-"""What the wire tests rely on: the fault server does what its script says, and tells what it saw."""
+"""What the wire tests rely on: an error in a thread of the fault server fails the test."""
 
 from __future__ import annotations
 

@@ -115,14 +115,14 @@ def get() -> Any:
 # A 404 that does not say what is missing costs one more read.
 DETACH, READ = (["DELETE"], ["DELETE", "GET"]), (["GET"], ["GET", "GET"])
 READ_AND_DETACH = (*READ, ["GET", "DELETE"])
-CALLS: list[tuple[Call, Sequence[list[str]]]] = [
-    (detach(), DETACH),
-    (detach(if_not_attached="skip"), DETACH),
-    (detach(expected_workflow_id=WORKFLOW, include_workflow_details=True), READ_AND_DETACH),
-    (detach(record_workflow=True), READ_AND_DETACH),
-    (detach(check_only=True), READ),
-    (get, READ),
-]
+CALLS: dict[str, tuple[Call, Sequence[list[str]]]] = {
+    "detach": (detach(), DETACH),
+    "skip": (detach(if_not_attached="skip"), DETACH),
+    "expected": (detach(expected_workflow_id=WORKFLOW, include_workflow_details=True), READ_AND_DETACH),
+    "recorded": (detach(record_workflow=True), READ_AND_DETACH),
+    "check": (detach(check_only=True), READ),
+    "get": (get, READ),
+}
 """Calls, and the requests that each may send."""
 RESULTS = {"assistant_id", "workflow_id", "message"}, {"assistant_id", "workflow_id"}
 
@@ -152,9 +152,10 @@ def check_named_end(call: Call, log: RecordingLog) -> None:
 
 
 @FEW
-@given(body=JSON | FIELDS | LINKED, number=st.sampled_from(range(len(CALLS))))
-def test_any_json_ends_in_a_named_end(monkeypatch: pytest.MonkeyPatch, body: Any, number: int) -> None:
-    call, may_be_sent = CALLS[number]
+@given(body=JSON | FIELDS | LINKED, name=st.sampled_from(list(CALLS)))
+@example(body=None, name="get")
+def test_any_json_ends_in_a_named_end(monkeypatch: pytest.MonkeyPatch, body: Any, name: str) -> None:
+    call, may_be_sent = CALLS[name]
     with answering(monkeypatch, http(200, json.dumps(body))) as (server, log):
         check_named_end(call, log)
     assert methods(server) in may_be_sent
