@@ -40,6 +40,9 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("aitronos", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("aitronos")
 
+# Its checks then say what they compared, as those of a test do.
+pytest.register_assert_rewrite("tests.wire.runner")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "case(id): a case of the fault matrix, such as H28")

@@ -7,13 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-# The checks of the runner then say what they compared, as those of a test do.
-pytest.register_assert_rewrite("tests.wire.runner")
-
-from airflow_aitronos.hooks.aitronos import AitronosHook  # noqa: E402  # see above
-from tests.support.fake_clock import FakeClock  # noqa: E402
-from tests.support.recording_log import RecordingLog  # noqa: E402
-from tests.wire.runner import connect  # noqa: E402
+from airflow_aitronos.hooks.aitronos import AitronosHook
+from tests.support.fake_clock import FakeClock
+from tests.support.recording_log import RecordingLog
+from tests.wire.runner import connect
 
 
 @pytest.fixture(scope="package", autouse=True)
