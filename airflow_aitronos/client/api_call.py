@@ -205,9 +205,11 @@ class Call:
 
     def _is_last(self, state: RetryCallState) -> bool:
         """Return whether there is no further attempt."""
+        if self.client.is_cancelled():
+            return True
+        if self._is_paced(state):  # the gate decides when the next request is sent, or that there is none
+            return False
         pace = self.client.pace
-        if self.client.is_cancelled() or self._is_paced(state):
-            return self.client.is_cancelled()
         if pace is not None and (pace.end is not None or pace.remaining() <= state.upcoming_sleep):
             self._backoff.reason = "the run has no time for another attempt"
             return True
